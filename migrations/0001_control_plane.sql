@@ -1,0 +1,129 @@
+-- The control plane, first form.
+--
+-- The host's tables: a host that has its own keeps them, we only refer to their ids.
+CREATE TABLE IF NOT EXISTS "user" (
+    id text PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS workspace (
+    id text PRIMARY KEY,
+    owner_id text NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
+    name text NOT NULL DEFAULT '',
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS subscription (
+    id text PRIMARY KEY DEFAULT gen_random_uuid()::text,
+    reference_id text NOT NULL,
+    plan text NOT NULL DEFAULT 'free',
+    status text NOT NULL DEFAULT 'active'
+);
+CREATE INDEX IF NOT EXISTS idx_subscription_reference_id ON subscription (reference_id);
+
+-- What every database has in common, wherever its row stands. The parent itself holds no row; reading or
+-- updating it reaches all three children, so that there is one place per question (docs/adr/0003).
+-- A row with a workspace is that workspace's agent database, one without is the user's global database.
+CREATE TABLE managed_database (
+    id text NOT NULL DEFAULT gen_random_uuid()::text,
+    user_id text NOT NULL,       -- who owns and pays; kept here because a cascade removes the host's row first
+    workspace_id text,
+    ownership_type text NOT NULL DEFAULT 'platform' CHECK (ownership_type IN ('platform', 'user')),
+    provider text NOT NULL,
+    neon_project_id text,        -- the provider's handle; a Postgres server's is the database's name
+    neon_branch_id text,
+    neon_connection_uri text,    -- the owner's, sealed; NULL where the owner cannot log in
+    writer_connection_uri text,  -- sealed
+    reader_connection_uri text,  -- sealed
+    database_name text NOT NULL DEFAULT 'neondb',
+    current_period_cost_cents integer DEFAULT 0,
+    last_consumption_sync timestamp,
+    created_at timestamp NOT NULL DEFAULT now(),
+    updated_at timestamp,
+    desired_state text NOT NULL DEFAULT 'active' CHECK (desired_state IN ('active', 'paused', 'deleted')),
+    observed_state text NOT NULL DEFAULT 'unknown'
+        CHECK (observed_state IN ('unknown', 'active', 'paused', 'deleted')),
+    attempts integer NOT NULL DEFAULT 0,
+    next_attempt_at timestamptz NOT NULL DEFAULT now(),
+    lease_token text,
+    lease_expires_at timestamptz,
+    last_error text,             -- a stable error code, never a driver's text
+    CONSTRAINT managed_database_parent_is_empty CHECK (false) NO INHERIT
+);
+
+CREATE TABLE user_global_database (
+    PRIMARY KEY (id),
+    UNIQUE (user_id),
+    FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE,
+    CHECK (workspace_id IS NULL)
+) INHERITS (managed_database);
+CREATE INDEX idx_user_global_database_user_id ON user_global_database (user_id);
+
+CREATE TABLE workspace_database (
+    workspace_id text NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE (workspace_id),
+    FOREIGN KEY (workspace_id) REFERENCES workspace (id) ON DELETE CASCADE
+) INHERITS (managed_database);
+CREATE INDEX idx_workspace_database_workspace_id ON workspace_database (workspace_id);
+CREATE INDEX idx_workspace_database_user_id ON workspace_database (user_id);
+
+-- A database that is wanted gone. It outlives the user's or the workspace's row, because it is the only
+-- pointer to something that may still cost money.
+CREATE TABLE database_tombstone (
+    deleted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id),
+    CHECK (desired_state = 'deleted')
+) INHERITS (managed_database);
+CREATE INDEX idx_database_tombstone_open ON database_tombstone (next_attempt_at) WHERE observed_state <> 'deleted';
+
+CREATE TABLE user_db_budget (
+    id text PRIMARY KEY DEFAULT gen_random_uuid()::text,
+    user_id text NOT NULL REFERENCES "user" (id) ON DELETE CASCADE,
+    custom_budget_cents integer,
+    budget_exceeded boolean NOT NULL DEFAULT false,
+    current_period_start timestamp NOT NULL DEFAULT now(),
+    total_cost_cents integer DEFAULT 0,
+    last_sync timestamp,
+    created_at timestamp NOT NULL DEFAULT now(),
+    updated_at timestamp,
+    UNIQUE (user_id)
+);
+CREATE INDEX idx_user_db_budget_user_id ON user_db_budget (user_id);
+CREATE INDEX idx_user_db_budget_exceeded ON user_db_budget (budget_exceeded);
+
+-- The tombstone is written by the database itself, in the transaction that removes the row: also when a host
+-- deletes its user or workspace without asking us and only the cascade fires. Credentials are not carried over,
+-- and a database that belongs to the user is left alone.
+CREATE FUNCTION bury_database() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.ownership_type = 'platform' THEN
+        INSERT INTO database_tombstone (
+            id, user_id, workspace_id, ownership_type, provider, neon_project_id, neon_branch_id, database_name,
+            current_period_cost_cents, last_consumption_sync, created_at, updated_at, desired_state,
+            observed_state, lease_token, lease_expires_at
+        ) VALUES (
+            OLD.id, OLD.user_id, OLD.workspace_id, OLD.ownership_type, OLD.provider, OLD.neon_project_id,
+            OLD.neon_branch_id, OLD.database_name, OLD.current_period_cost_cents, OLD.last_consumption_sync,
+            OLD.created_at, now(), 'deleted', 'unknown', OLD.lease_token, OLD.lease_expires_at
+        );
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER bury_database AFTER DELETE ON user_global_database
+    FOR EACH ROW EXECUTE FUNCTION bury_database();
+CREATE TRIGGER bury_database AFTER DELETE ON workspace_database
+    FOR EACH ROW EXECUTE FUNCTION bury_database();
+
+-- Servers keep what they resolved in memory and drop it when this channel names it (services/access.py).
+CREATE FUNCTION announce_database() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('agentdb_database', COALESCE(NEW.id, OLD.id));
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER announce_database AFTER INSERT OR UPDATE OR DELETE ON user_global_database
+    FOR EACH ROW EXECUTE FUNCTION announce_database();
+CREATE TRIGGER announce_database AFTER INSERT OR UPDATE OR DELETE ON workspace_database
+    FOR EACH ROW EXECUTE FUNCTION announce_database();

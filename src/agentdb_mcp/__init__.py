@@ -1,0 +1,3 @@
+"""agentdb-mcp: a PostgreSQL database for every LLM agent, reached through MCP."""
+
+__version__ = "0.1.0"

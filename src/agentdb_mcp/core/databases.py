@@ -1,0 +1,115 @@
+"""A database as the control plane sees it: what is wanted, what was observed, and what to do about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.core.secrets import ConnectionUri
+
+
+class Kind(StrEnum):
+    """Which of an agent's two databases: its own, or the one all of its user's agents share."""
+
+    AGENT = "agent"
+    GLOBAL = "global"
+
+
+class Desired(StrEnum):
+    """What is wanted. Only lifecycle and budgets write it."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+class Observed(StrEnum):
+    """What was last seen at the provider. Only the reconciler writes it."""
+
+    UNKNOWN = "unknown"
+    """Never asked, or the last answer was lost."""
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+class Action(StrEnum):
+    """One step at the provider. Every one of them is idempotent."""
+
+    CREATE = "create"
+    RESUME = "resume"
+    PAUSE = "pause"
+    DELETE = "delete"
+
+
+AccessRole = Literal["writer", "reader"]
+"""The two roles agents connect as. The owner is ours and serves no statement of an agent's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedDatabase:
+    """One row of `managed_database` without its credentials."""
+
+    id: DatabaseId
+    kind: Kind
+    user_id: UserId
+    workspace_id: WorkspaceId | None
+    provider: str
+    ownership_type: Literal["platform", "user"]
+    project_id: str | None
+    """The provider's own handle (Neon: project id; a Postgres server: the database's name)."""
+    database_name: str
+    desired: Desired
+    observed: Observed
+    attempts: int
+    last_error: str | None
+    """A stable error code, never driver text."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSpec:
+    """What a provider needs to make a database. Names derive from the id: creating twice finds the first."""
+
+    id: DatabaseId
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The three URIs of one database. `owner` is None where the owner cannot log in."""
+
+    owner: ConnectionUri | None
+    writer: ConnectionUri
+    reader: ConnectionUri
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What a provider made or adopted."""
+
+    project_id: str
+    branch_id: str | None
+    database_name: str
+    credentials: Credentials
+    unhardened: tuple[str, ...] = ()
+    """Hardening steps the provider lacked the rights for, in words for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one database until `expires_at`; the token proves it."""
+
+    token: str
+    expires_at: datetime
+
+
+def plan(desired: Desired, observed: Observed, *, has_credentials: bool) -> Action | None:
+    """The next step towards what is wanted, or None when nothing is to be done. Unknown is never trusted."""
+    if desired is Desired.DELETED:
+        return None if observed is Observed.DELETED else Action.DELETE
+    if not has_credentials or observed is Observed.DELETED:
+        return Action.CREATE
+    if desired is Desired.PAUSED:
+        return None if observed is Observed.PAUSED else Action.PAUSE
+    return None if observed is Observed.ACTIVE else Action.RESUME

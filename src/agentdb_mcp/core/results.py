@@ -1,0 +1,50 @@
+"""What a statement gives back: columns once, then rows of JSON-safe cells that keep their meaning."""
+
+from dataclasses import dataclass, field
+
+Cell = None | bool | int | float | str | list["Cell"]
+"""One value as it goes over the wire.
+
+NULL is None. boolean, smallint, integer and finite floats are JSON's own; bigint is a number up to
+2^53 - 1 in size and text beyond (JSON readers round there, RFC 8259 section 6); numeric is text; arrays
+are lists; json and jsonb are their JSON text, so that SQL NULL, JSON null and '' stay three things;
+everything else (timestamps, bytea, uuid, ranges, composites, unknown types) is PostgreSQL's own text form.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A result column. `type` is PostgreSQL's name for it (format_type)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSet:
+    """The rows of one statement, already within the caps."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    command: str
+    """PostgreSQL's command tag, e.g. `INSERT 0 3`; empty when the row cap stopped the statement's output."""
+    affected: int | None = None
+    """Rows touched, for INSERT, UPDATE, DELETE and MERGE."""
+    truncated: str | None = None
+    """None, or why rows are missing: `rows` or `bytes`."""
+    notices: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Bounds on one result. The server's settings are the ceiling; a caller may only ask for less."""
+
+    rows: int = 1_000
+    bytes: int = 1_000_000
+    seconds: float = 30.0
+
+    def lowered(self, *, rows: int | None = None) -> "Caps":
+        """These caps with at most `rows` rows; never more than before."""
+        if rows is None or rows >= self.rows:
+            return self
+        return Caps(rows=max(rows, 0), bytes=self.bytes, seconds=self.seconds)
