@@ -1,0 +1,31 @@
+"""Who is calling and which database they reach. Both are made in services/access.py and nowhere else."""
+
+from dataclasses import dataclass
+
+from agentdb_mcp.core.databases import AccessRole, Kind
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.core.secrets import ConnectionUri
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated agent: always an argument, never a context variable, never a tool's parameter."""
+
+    user_id: UserId
+    workspace_id: WorkspaceId
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database one principal may use now, with the credentials of the two roles agents connect as."""
+
+    database_id: DatabaseId
+    kind: Kind
+    policy: str
+    """Name of the policy file that its statements are judged by."""
+    writer: ConnectionUri
+    reader: ConnectionUri
+
+    def uri(self, role: AccessRole) -> ConnectionUri:
+        """The credentials of that role."""
+        return self.writer if role == "writer" else self.reader
