@@ -62,6 +62,8 @@ class ManagedDatabase:
     database_name: str
     desired: Desired
     observed: Observed
+    has_credentials: bool
+    """Whether the writer's and the reader's URIs are recorded."""
     attempts: int
     last_error: str | None
     """A stable error code, never driver text."""

@@ -1,0 +1,115 @@
+"""What hosts say about users and workspaces, recorded as what is wanted and then carried out.
+
+Every call is idempotent: twice, or twice at once, is once.
+"""
+
+from dataclasses import dataclass
+
+from agentdb_mcp.core.databases import Desired, ManagedDatabase
+from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.store import Store
+
+PLANS = ("free", "pro", "team", "enterprise")
+MAX_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a lifecycle call left behind."""
+
+    database: ManagedDatabase
+    pending: str | None = None
+    """None when the database is as wanted; else the code of what stands in the way for now."""
+
+
+class LifecycleService:
+    """Registration, workspaces, pauses and deletes."""
+
+    def __init__(self, store: Store, reconciler: Reconciler, *, provider: str) -> None:
+        self._store = store
+        self._reconciler = reconciler
+        self._provider = provider
+
+    async def register_user(self, user_id: UserId, *, plan: str | None = None) -> Receipt:
+        """The user's global database and budget row. Fails loudly, and then leaves nothing behind that bills.
+
+        A plan given here is recorded in `subscription`; None keeps what the host has there.
+        """
+        _check_id("user", user_id)
+        if plan is not None and plan not in PLANS:
+            raise Invalid("bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}.")
+        registration = await self._store.register_user(user_id, plan=plan, provider=self._provider)
+        try:
+            await self._reconciler.settle(registration.database.id)
+        except AgentDbError:
+            await self._store.withdraw_registration(registration)
+            raise
+        return Receipt(await self._require(registration.database.id))
+
+    async def create_workspace(self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = "") -> Receipt:
+        """The workspace's agent database. When the provider cannot make it now it stays pending."""
+        _check_id("workspace", workspace_id)
+        _check_id("user", user_id)
+        if not await self._store.user_exists(user_id):
+            raise Missing(
+                "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
+            )
+        database = await self._store.create_workspace(workspace_id, user_id, name=name, provider=self._provider)
+        return await self._settled(database.id)
+
+    async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
+        """Tombstone first, then delete at the provider. Returns how many databases wait to be deleted later."""
+        _check_id("workspace", workspace_id)
+        _check_id("user", user_id)
+        return await self._bury(await self._store.delete_workspace(workspace_id, user_id))
+
+    async def delete_user(self, user_id: UserId) -> int:
+        """The user's workspaces, then the user. Returns how many databases wait to be deleted later."""
+        _check_id("user", user_id)
+        return await self._bury(await self._store.delete_user(user_id))
+
+    async def set_state(self, database_id: DatabaseId, desired: Desired) -> Receipt:
+        """Pause or resume one database. The gate closes with the record, before the provider is told."""
+        if not await self._store.set_desired(database_id, desired):
+            raise Missing("database_not_found", "There is no such database.", "List them: agentdb database list.")
+        return await self._settled(database_id)
+
+    async def databases(self, user_id: UserId | None = None) -> list[ManagedDatabase]:
+        """Every database there is a row for, deleted ones included; of one user when named."""
+        return await self._store.list_databases(user_id)
+
+    async def _settled(self, database_id: DatabaseId) -> Receipt:
+        pending = None
+        try:
+            await self._reconciler.settle(database_id)
+        except AgentDbError as error:
+            pending = error.code
+        return Receipt(await self._require(database_id), pending)
+
+    async def _bury(self, database_ids: list[DatabaseId]) -> int:
+        waiting = 0
+        for database_id in database_ids:
+            try:
+                await self._reconciler.settle(database_id)
+            except AgentDbError:
+                waiting += 1
+        return waiting
+
+    async def _require(self, database_id: DatabaseId) -> ManagedDatabase:
+        database = await self._store.find_by_id(database_id)
+        if database is None or database.desired is Desired.DELETED:
+            raise Missing("database_not_found", "The database was deleted meanwhile.")
+        return database
+
+
+def _check_id(what: str, value: str) -> None:
+    if not value or len(value) > MAX_ID or not value.isprintable():
+        raise Invalid(
+            "bad_argument",
+            f"A {what} id is 1 to {MAX_ID} printable characters.",
+            "Use the host's own id for it.",
+        )
+
+

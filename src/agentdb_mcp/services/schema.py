@@ -1,0 +1,29 @@
+"""What is in a database: its tables, and one table in full."""
+
+from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.schema import TableDescription, TableList
+from agentdb_mcp.execution.catalog import Catalog
+from agentdb_mcp.services.access import AccessService
+
+
+class SchemaService:
+    """Reads the catalogs as the agent's own reader role: nobody sees more than the agent may."""
+
+    def __init__(self, access: AccessService, catalog: Catalog) -> None:
+        self._access = access
+        self._catalog = catalog
+
+    async def list_tables(
+        self, principal: Principal, kind: Kind, *, schema: str | None = None, pattern: str | None = None
+    ) -> TableList:
+        """The tables and views, a line each; narrowed to a schema or a LIKE pattern when given."""
+        target = await self._access.resolve(principal, kind)
+        return await self._catalog.list_tables(target, schema=schema, pattern=pattern)
+
+    async def describe_table(
+        self, principal: Principal, kind: Kind, table: str, *, schema: str | None = None
+    ) -> TableDescription:
+        """One table in full. Raises Missing("table_not_found") with the nearest names."""
+        target = await self._access.resolve(principal, kind)
+        return await self._catalog.describe_table(target, table, schema=schema)
