@@ -1,0 +1,256 @@
+"""The command line: a process starts and stops here, and every command imports only what it needs."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from agentdb_mcp.core.databases import Desired, ManagedDatabase
+from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+
+if TYPE_CHECKING:
+    from agentdb_mcp.app import App
+    from agentdb_mcp.services.lifecycle import Receipt
+
+T = TypeVar("T")
+
+cli = typer.Typer(
+    name="agentdb",
+    help="A PostgreSQL database for every LLM agent, one more shared per user, behind MCP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
+workspace = typer.Typer(help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True)
+database = typer.Typer(help="List, pause and resume databases.", no_args_is_help=True)
+keys = typer.Typer(help="The keys that seal connection URIs.", no_args_is_help=True)
+postgres = typer.Typer(help="The embedded Postgres.", no_args_is_help=True)
+for name, group in {
+    "user": user,
+    "workspace": workspace,
+    "database": database,
+    "keys": keys,
+    "postgres": postgres,
+}.items():
+    cli.add_typer(group, name=name)
+
+Id = Annotated[str, typer.Argument(help="The host's own id.")]
+UserOption = Annotated[str, typer.Option("--user", help="The host's id of the user.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of words for people.")]
+
+
+@user.command("create")
+def user_create(
+    user_id: Id,
+    plan: Annotated[str | None, typer.Option(help="free, pro, team or enterprise.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Register a user: the shared database and the budget row. Fails when either cannot be made."""
+    receipt = _run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
+    _tell(f"user {user_id}", receipt, as_json=as_json)
+
+
+@user.command("delete")
+def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
+    """Remove a user: every workspace's database first, then the shared one."""
+    waiting = _run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
+    _tell_deleted(f"user {user_id}", waiting, as_json=as_json)
+
+
+@workspace.command("create")
+def workspace_create(
+    workspace_id: Id,
+    user_id: UserOption,
+    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Create a workspace and its agent's database; pending when the database cannot be made now."""
+    receipt = _run(
+        lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name)
+    )
+    _tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+
+
+@workspace.command("delete")
+def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+    """Remove a workspace and its agent's database."""
+    waiting = _run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    _tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
+
+
+@database.command("list")
+def database_list(
+    user_id: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Every database there is a row for, and where it stands."""
+    owner = None if user_id is None else UserId(user_id)
+    for row in _run(lambda app: app.lifecycle.databases(owner)):
+        print(json.dumps(_facts(row)) if as_json else _line(row))
+
+
+@database.command("pause")
+def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Refuse every statement on a database from now on; its data is kept."""
+    receipt = _run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.PAUSED))
+    _tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@database.command("resume")
+def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Undo a pause."""
+    receipt = _run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.ACTIVE))
+    _tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@cli.command()
+def reconcile(*, as_json: AsJson = False) -> None:
+    """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
+    outcome = _run(lambda app: app.reconciler.run_due())
+    if as_json:
+        print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
+    else:
+        print(f"reconciled: {outcome.done} done, {len(outcome.failed)} failed")
+        for database_id, code in outcome.failed:
+            print(f"  {database_id}: {code}")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the control plane's schema up to this build's."""
+    from agentdb_mcp.app import migrate as bring_up
+
+    applied = asyncio.run(bring_up(_settings()))
+    print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the schema is current")
+
+
+@keys.command("rotate")
+def keys_rotate() -> None:
+    """Re-seal every connection URI under the current key (a new one where the key file is ours)."""
+    from agentdb_mcp.app import rotate_keys
+
+    print(asyncio.run(rotate_keys(_settings())))
+
+
+@cli.command()
+def mcp(
+    workspace_id: Annotated[str, typer.Option("--workspace", help="The workspace whose agent this server serves.")],
+    databases: Annotated[str | None, typer.Option("--database", help="agent, global or both (the default).")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option("--database-url", help="'${AGENT_DB_URL}' or '${GLOBAL_DB_URL}': a reference, never a URL."),
+    ] = None,
+) -> None:
+    """Serve one workspace's agent over stdio. stdout carries JSON-RPC only."""
+    from agentdb_mcp.app import serve_stdio
+    from agentdb_mcp.core.references import served_databases
+
+    asyncio.run(serve_stdio(_settings(), WorkspaceId(workspace_id), served_databases(databases, reference)))
+
+
+@cli.command()
+def check(
+    statement: Annotated[str | None, typer.Argument(help="A statement; JSON lines from stdin when absent.")] = None,
+    policies: Annotated[list[str] | None, typer.Option("--policy", help="A policy's name; may be repeated.")] = None,
+    *,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the facts the verdict rests on.")] = False,
+) -> None:
+    """Would the guard allow it? No database is touched."""
+    from agentdb_mcp.entrypoints.check import run
+
+    raise typer.Exit(run(statement, policies or ["agent"], explain=explain))
+
+
+@cli.command()
+def demo() -> None:
+    """Play the whole story on this machine, through the real server, and prove each claim."""
+    from agentdb_mcp.demo import run
+
+    raise typer.Exit(asyncio.run(run()))
+
+
+@cli.command()
+def version() -> None:
+    """The version of this build."""
+    from agentdb_mcp import __version__
+
+    print(__version__)
+
+
+def _settings() -> Any:
+    from agentdb_mcp.settings import read_settings
+
+    return read_settings()
+
+
+def _run(work: "Callable[[App], Awaitable[T]]") -> T:
+    """Open the application, do one thing, close it."""
+    from agentdb_mcp.app import open_app
+
+    async def inside() -> T:
+        async with open_app(_settings()) as app:
+            return await work(app)
+
+    return asyncio.run(inside())
+
+
+def _facts(row: ManagedDatabase) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "user": row.user_id,
+        "workspace": row.workspace_id,
+        "provider": row.provider,
+        "wanted": row.desired,
+        "observed": row.observed,
+        "last_error": row.last_error,
+    }
+
+
+def _line(row: ManagedDatabase) -> str:
+    owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
+    trouble = f"  last error: {row.last_error}" if row.last_error else ""
+    return f"{row.id}  {row.kind:6}  wanted {row.desired:7}  observed {row.observed:7}  {owner}{trouble}"
+
+
+def _tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
+    row = receipt.database
+    if as_json:
+        print(json.dumps({**_facts(row), "pending": receipt.pending}))
+    elif receipt.pending:
+        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); `agentdb reconcile` finishes it")
+    else:
+        print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
+
+
+def _tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"deleted": True, "waiting": waiting}))
+    elif waiting:
+        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider, `agentdb reconcile` finishes it")
+    else:
+        print(f"{subject}: deleted")
+
+
+def main() -> None:
+    """Run a command; an error of ours becomes two clear lines and exit code 1, never a traceback."""
+    try:
+        cli()
+    except AgentDbError as error:
+        print(f"error {error.code}: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
