@@ -1,0 +1,5 @@
+"""`python -m agentdb_mcp` is `agentdb`."""
+
+from agentdb_mcp.cli import main
+
+main()
