@@ -27,7 +27,9 @@ cli = typer.Typer(
     rich_markup_mode=None,
 )
 user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
-workspace = typer.Typer(help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True)
+workspace = typer.Typer(
+    help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True
+)
 database = typer.Typer(help="List, pause and resume databases.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that seal connection URIs.", no_args_is_help=True)
 postgres = typer.Typer(help="The embedded Postgres.", no_args_is_help=True)
@@ -145,11 +147,17 @@ def keys_rotate() -> None:
 
 @cli.command()
 def mcp(
-    workspace_id: Annotated[str, typer.Option("--workspace", help="The workspace whose agent this server serves.")],
-    databases: Annotated[str | None, typer.Option("--database", help="agent, global or both (the default).")] = None,
+    workspace_id: Annotated[
+        str, typer.Option("--workspace", help="The workspace whose agent this server serves.")
+    ],
+    databases: Annotated[
+        str | None, typer.Option("--database", help="agent, global or both (the default).")
+    ] = None,
     reference: Annotated[
         str | None,
-        typer.Option("--database-url", help="'${AGENT_DB_URL}' or '${GLOBAL_DB_URL}': a reference, never a URL."),
+        typer.Option(
+            "--database-url", help="'${AGENT_DB_URL}' or '${GLOBAL_DB_URL}': a reference, never a URL."
+        ),
     ] = None,
 ) -> None:
     """Serve one workspace's agent over stdio. stdout carries JSON-RPC only."""
@@ -161,8 +169,12 @@ def mcp(
 
 @cli.command()
 def check(
-    statement: Annotated[str | None, typer.Argument(help="A statement; JSON lines from stdin when absent.")] = None,
-    policies: Annotated[list[str] | None, typer.Option("--policy", help="A policy's name; may be repeated.")] = None,
+    statement: Annotated[
+        str | None, typer.Argument(help="A statement; JSON lines from stdin when absent.")
+    ] = None,
+    policies: Annotated[
+        list[str] | None, typer.Option("--policy", help="A policy's name; may be repeated.")
+    ] = None,
     *,
     explain: Annotated[bool, typer.Option("--explain", help="Show the facts the verdict rests on.")] = False,
 ) -> None:
@@ -229,7 +241,9 @@ def _tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**_facts(row), "pending": receipt.pending}))
     elif receipt.pending:
-        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); `agentdb reconcile` finishes it")
+        print(
+            f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); `agentdb reconcile` finishes it"
+        )
     else:
         print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
 
@@ -238,7 +252,9 @@ def _tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"deleted": True, "waiting": waiting}))
     elif waiting:
-        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider, `agentdb reconcile` finishes it")
+        print(
+            f"{subject}: deleted; {waiting} database(s) still wait for the provider, `agentdb reconcile` finishes it"
+        )
     else:
         print(f"{subject}: deleted")
 

@@ -57,7 +57,14 @@ class Denied(AgentDbError):
     """The caller may not do this."""
 
     codes = frozenset(
-        {"not_authenticated", "forbidden", "statement_denied", "budget_exceeded", "database_paused", "rate_limited"}
+        {
+            "not_authenticated",
+            "forbidden",
+            "statement_denied",
+            "budget_exceeded",
+            "database_paused",
+            "rate_limited",
+        }
     )
 
     def __init__(self, code: str, message: str, hint: str = "", *, refusal: Refusal | None = None) -> None:
@@ -103,7 +110,13 @@ class Unavailable(AgentDbError):
     """Something else is at fault for now: the same request may succeed later."""
 
     codes = frozenset(
-        {"provider_unavailable", "database_unavailable", "control_plane_unavailable", "query_timeout", "internal"}
+        {
+            "provider_unavailable",
+            "database_unavailable",
+            "control_plane_unavailable",
+            "query_timeout",
+            "internal",
+        }
     )
 
 

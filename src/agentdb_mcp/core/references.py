@@ -16,7 +16,9 @@ def served_databases(word: str | None, reference: str | None) -> tuple[Kind, ...
     A literal URL is refused without being repeated: a command line is readable by every process.
     """
     if word is not None and reference is not None:
-        raise Invalid("bad_argument", "--database and --database-url say the same thing twice.", "Give one of them.")
+        raise Invalid(
+            "bad_argument", "--database and --database-url say the same thing twice.", "Give one of them."
+        )
     if reference is not None:
         if reference not in _BY_REFERENCE:
             raise Invalid(

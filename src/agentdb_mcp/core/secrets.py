@@ -1,51 +1,68 @@
 """Secrets in types that cannot be printed.
 
 pydantic's SecretStr leaks through another field's ValidationError, through pickle and through vars();
-this class has slots, one `reveal()`, and refuses everything else.
+these classes have slots, one `reveal()`, and refuse everything else.
 """
 
-from typing import Final, NoReturn, final
+from typing import ClassVar, Final, NoReturn, Self, final
 
 MASK: Final = "postgresql://***"
 
 
-@final
-class ConnectionUri:
-    """A PostgreSQL connection URI. `reveal()` is a door: docs/explanation/architecture.md names who may call it."""
+class Masked:
+    """A text that only `reveal()` gives back, a door: docs/explanation/architecture.md names who may call it."""
 
     __slots__ = ("__value",)
 
+    mask: ClassVar[str] = "***"
+
     def __init__(self, value: str) -> None:
-        object.__setattr__(self, "_ConnectionUri__value", value)
+        object.__setattr__(self, "_Masked__value", value)
 
     def reveal(self) -> str:
         """The secret itself."""
         return self.__value
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError("a ConnectionUri does not change")
+        raise AttributeError(f"a {type(self).__name__} does not change")
 
     def __repr__(self) -> str:
-        return MASK
+        return self.mask
 
     __str__ = __repr__
 
     def __format__(self, format_spec: str) -> str:
-        return MASK
+        return self.mask
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ConnectionUri) and other.__value == self.__value
+        return isinstance(other, Masked) and type(other) is type(self) and other.__value == self.__value
 
     def __hash__(self) -> int:
-        return hash((ConnectionUri, self.__value))
+        return hash((type(self), self.__value))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a ConnectionUri is not pickled")
+        raise TypeError(f"a {type(self).__name__} is not pickled")
 
     __reduce_ex__ = __reduce__  # pyright: ignore[reportAssignmentType]
 
-    def __copy__(self) -> "ConnectionUri":
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: object) -> "ConnectionUri":
+    def __deepcopy__(self, memo: object) -> Self:
         return self
+
+
+@final
+class ConnectionUri(Masked):
+    """A PostgreSQL connection URI."""
+
+    __slots__ = ()
+
+    mask = MASK
+
+
+@final
+class KeyText(Masked):
+    """An encryption key as its operator wrote it: 64 hexadecimal digits, if all is well."""
+
+    __slots__ = ()

@@ -39,7 +39,9 @@ class LifecycleService:
         """
         _check_id("user", user_id)
         if plan is not None and plan not in PLANS:
-            raise Invalid("bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}.")
+            raise Invalid(
+                "bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}."
+            )
         registration = await self._store.register_user(user_id, plan=plan, provider=self._provider)
         try:
             await self._reconciler.settle(registration.database.id)
@@ -48,7 +50,9 @@ class LifecycleService:
             raise
         return Receipt(await self._require(registration.database.id))
 
-    async def create_workspace(self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = "") -> Receipt:
+    async def create_workspace(
+        self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = ""
+    ) -> Receipt:
         """The workspace's agent database. When the provider cannot make it now it stays pending."""
         _check_id("workspace", workspace_id)
         _check_id("user", user_id)
@@ -56,7 +60,9 @@ class LifecycleService:
             raise Missing(
                 "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
             )
-        database = await self._store.create_workspace(workspace_id, user_id, name=name, provider=self._provider)
+        database = await self._store.create_workspace(
+            workspace_id, user_id, name=name, provider=self._provider
+        )
         return await self._settled(database.id)
 
     async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
@@ -73,7 +79,9 @@ class LifecycleService:
     async def set_state(self, database_id: DatabaseId, desired: Desired) -> Receipt:
         """Pause or resume one database. The gate closes with the record, before the provider is told."""
         if not await self._store.set_desired(database_id, desired):
-            raise Missing("database_not_found", "There is no such database.", "List them: agentdb database list.")
+            raise Missing(
+                "database_not_found", "There is no such database.", "List them: agentdb database list."
+            )
         return await self._settled(database_id)
 
     async def databases(self, user_id: UserId | None = None) -> list[ManagedDatabase]:
@@ -111,5 +119,3 @@ def _check_id(what: str, value: str) -> None:
             f"A {what} id is 1 to {MAX_ID} printable characters.",
             "Use the host's own id for it.",
         )
-
-

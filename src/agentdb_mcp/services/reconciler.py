@@ -135,8 +135,7 @@ class Reconciler:
 
 def _handle(database: ManagedDatabase) -> str:
     if database.project_id is None:
-        raise Unavailable("provider_unavailable", "The provider's handle of this database is not recorded yet.")
+        raise Unavailable(
+            "provider_unavailable", "The provider's handle of this database is not recorded yet."
+        )
     return database.project_id
-
-
-
