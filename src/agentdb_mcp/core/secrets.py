@@ -10,7 +10,7 @@ MASK: Final = "postgresql://***"
 
 
 class Masked:
-    """A text that only `reveal()` gives back, a door: docs/explanation/architecture.md names who may call it."""
+    """A text that only `reveal()` gives back: a door, see docs/explanation/architecture.md."""
 
     __slots__ = ("__value",)
 

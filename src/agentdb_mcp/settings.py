@@ -1,0 +1,134 @@
+"""The environment becomes frozen settings here, and nowhere else is it read.
+
+docs/reference/settings.md explains every name; a test compares the two both ways.
+"""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import platformdirs
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from agentdb_mcp.core.errors import Misconfigured
+from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.secrets import ConnectionUri, KeyText
+
+ROOT_HOME: Final = Path("/var/lib/agentdb/home")
+"""Root's home: PostgreSQL refuses to run as root, and the user it runs as cannot reach into /root."""
+
+OWN_PREFIX: Final = "AGENTDB_"
+
+
+def _default_home() -> Path:
+    return ROOT_HOME if os.geteuid() == 0 else platformdirs.user_data_path("agentdb")
+
+
+def _keys(text: str) -> tuple[KeyText, ...]:
+    return tuple(KeyText(part.strip()) for part in text.split(",") if part.strip())
+
+
+Home = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+LowerCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Secrets are only wrapped here: their form is judged where they are used."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        case_sensitive=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+        arbitrary_types_allowed=True,
+        validate_default=False,
+    )
+
+    home: Home = Field(default_factory=_default_home, validation_alias="AGENTDB_HOME")
+    """Where the embedded Postgres and the key file live."""
+    control_url: Annotated[ConnectionUri, PlainValidator(ConnectionUri)] | None = Field(
+        default=None, validation_alias="AGENTDB_CONTROL_URL"
+    )
+    """A Postgres of one's own as the control plane; None means the embedded one."""
+    provider: Annotated[Literal["local", "server"], LowerCase] = Field(
+        default_factory=lambda given: "local" if given.get("control_url") is None else "server",
+        validation_alias="AGENTDB_PROVIDER",
+    )
+    """Where new databases are made: on the embedded Postgres, or on the control plane's server."""
+    encryption_key: Annotated[KeyText, PlainValidator(KeyText)] | None = Field(
+        default=None, validation_alias="NEON_CONNECTION_ENCRYPTION_KEY"
+    )
+    """The key that seals; None means the key file in `home`, where that is allowed (store/keys.py)."""
+    old_encryption_keys: Annotated[tuple[KeyText, ...], NoDecode, PlainValidator(_keys)] = Field(
+        default=(), validation_alias="AGENTDB_OLD_ENCRYPTION_KEYS"
+    )
+    """Keys that still open what they sealed."""
+    max_rows: int = Field(default=1_000, ge=1, le=1_000_000, validation_alias="AGENTDB_MAX_ROWS")
+    """Most rows of one result; a caller can ask for fewer, never for more."""
+    max_result_bytes: int = Field(
+        default=1_000_000, ge=1_000, le=100_000_000, validation_alias="AGENTDB_MAX_RESULT_BYTES"
+    )
+    """Most bytes of one result."""
+    statement_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=3_600, validation_alias="AGENTDB_STATEMENT_TIMEOUT_SECONDS"
+    )
+    """Longest a statement of an agent's may run."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
+        default="warning", validation_alias="AGENTDB_LOG_LEVEL"
+    )
+    """The least severe log lines that are written, to stderr."""
+
+    @model_validator(mode="after")
+    def _server_needs_a_server(self) -> Self:
+        if self.provider == "server" and self.control_url is None:
+            raise ValueError("AGENTDB_PROVIDER=server means the server of AGENTDB_CONTROL_URL: set both")
+        return self
+
+    @property
+    def key_file(self) -> Path | None:
+        """Where generated keys are kept; None with a Postgres of one's own, which wants a key of one's own."""
+        return self.home / "encryption.key" if self.control_url is None else None
+
+    @property
+    def caps(self) -> Caps:
+        """The ceilings on one result."""
+        return Caps(self.max_rows, self.max_result_bytes, self.statement_timeout_seconds)
+
+
+def read_settings() -> Settings:
+    """What the environment says. Raises Misconfigured("settings_invalid"): all problems, never a value."""
+    problems = [_unknown(name) for name in sorted(set(os.environ) - names()) if _is_ours(name)]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [_problem(detail) for detail in error.errors(include_input=False)]
+    else:
+        if not problems:
+            return settings
+    raise Misconfigured(
+        "settings_invalid",
+        "The settings in the environment are not valid: " + "; ".join(problems) + ".",
+        "docs/reference/settings.md explains every name.",
+    ) from None
+
+
+def names() -> frozenset[str]:
+    """Every environment variable that is read."""
+    return frozenset(str(field.validation_alias) for field in Settings.model_fields.values())
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(OWN_PREFIX)
+
+
+def _problem(detail: Any) -> str:
+    name = str(detail["loc"][0]) + ": " if detail["loc"] else ""
+    return name + detail["msg"].removeprefix("Value error, ")
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.upper(), names(), n=1)
+    return f"{name} is not a setting" + (f", did you mean {near[0]}?" if near else "")
