@@ -89,7 +89,7 @@ class Settings(BaseSettings):
 
     @property
     def key_file(self) -> Path | None:
-        """Where generated keys are kept; None with a Postgres of one's own, which wants a key of one's own."""
+        """Where generated keys are kept; None with a Postgres of one's own, which wants a key too."""
         return self.home / "encryption.key" if self.control_url is None else None
 
     @property
