@@ -1,0 +1,107 @@
+"""One agent's tools at work: a call comes in by name, an answer goes out, whatever happens in between."""
+
+import logging
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import AgentDbError, Unavailable
+from agentdb_mcp.core.guard import Tool
+from agentdb_mcp.core.results import ResultSet
+from agentdb_mcp.entrypoints.mcp import render
+from agentdb_mcp.entrypoints.mcp.arguments import checked, unknown_tool
+from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
+from agentdb_mcp.services.queries import QueryService
+from agentdb_mcp.services.schema import SchemaService
+
+_log = logging.getLogger(__name__)
+
+Arguments = Mapping[str, Any]
+
+
+Work = Callable[[Kind, Arguments], Awaitable[ToolAnswer]]
+
+
+class AgentTools:
+    """The tools of one principal: who calls, and what it can reach, is settled here, never by an argument."""
+
+    def __init__(
+        self, principal: Principal, databases: Sequence[Kind], queries: QueryService, schema: SchemaService
+    ) -> None:
+        self._principal = principal
+        self._default = databases[0]
+        self._queries = queries
+        self._schema = schema
+        self._work: dict[str, Work] = {
+            "query": self._query,
+            "execute": self._execute,
+            "execute_ddl": self._execute_ddl,
+            "list_tables": self._list_tables,
+            "describe_table": self._describe_table,
+        }
+        self.specs = agent_tools(databases)
+        self._specs = {spec.name: spec for spec in self.specs}
+
+    async def call(self, name: str, arguments: Arguments) -> ToolAnswer:
+        """Runs one tool. What goes wrong is an answer the model can read; only cancellation passes."""
+        try:
+            spec = self._spec(name)
+            fitting = checked(spec, arguments)
+            return await self._work[spec.name](Kind(fitting.get("database", self._default)), fitting)
+        except AgentDbError as error:
+            return render.failure(error)
+        except Exception as error:  # noqa: BLE001 - the last net: a bug costs one call, never the server
+            return render.failure(_unexpected(name, error))
+
+    def _spec(self, name: str) -> ToolSpec:
+        if name not in self._specs:
+            raise unknown_tool(name, self._specs)
+        return self._specs[name]
+
+    async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        return render.rows(kind, await self._run("query", kind, arguments))
+
+    async def _execute(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        return render.changes(kind, await self._run("execute", kind, arguments))
+
+    async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        return render.done(kind, await self._run("execute_ddl", kind, arguments))
+
+    async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:
+        return await self._queries.run(
+            self._principal,
+            kind,
+            tool,
+            arguments["sql"],
+            arguments.get("params", ()),
+            max_rows=arguments.get("max_rows"),
+        )
+
+    async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        tables = await self._schema.list_tables(
+            self._principal, kind, schema=arguments.get("schema"), pattern=arguments.get("pattern")
+        )
+        return render.tables(kind, tables)
+
+    async def _describe_table(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        description = await self._schema.describe_table(
+            self._principal, kind, arguments["table"], schema=arguments.get("schema")
+        )
+        return render.table(kind, description)
+
+
+def _unexpected(name: str, error: Exception) -> Unavailable:
+    """A bug of ours: its kind and place go to the log, never its words, which may hold data or a secret."""
+    reference = secrets.token_hex(4)
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    _log.error("internal error %s in tool %s: %s at %s", reference, name, type(error).__name__, places)
+    return Unavailable(
+        "internal",
+        "The server met an error of its own.",
+        f"The statement may or may not have run. Report reference {reference} if it happens again.",
+    )

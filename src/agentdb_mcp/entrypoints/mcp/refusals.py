@@ -1,0 +1,49 @@
+"""What is answered to a line that is no message: JSON-RPC errors, under the request's id where it is known.
+
+Without the id, the client that sent the line would wait for its answer until its own timeout.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+from agentdb_mcp.entrypoints.mcp.wire import LONGEST_LINE, TooLong
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+"""JSON-RPC 2.0 section 5.1."""
+
+_ID: Final = rb'"id"\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,200}")'
+_ID_FIRST: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID)
+_ID_LAST: Final = re.compile(rb"[,{]\s*" + _ID + rb"\s*\}\s*\Z")
+"""The two places where clients put a request's id. In well-formed JSON both can only be the message's own."""
+
+
+def malformed(line: bytes) -> bytes:
+    """The answer to a line that is not JSON, or JSON but no message."""
+    try:
+        body: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return _error(None, PARSE_ERROR, "This line is not JSON.")
+    if isinstance(body, list):
+        return _error(
+            None, INVALID_REQUEST, "Batches are not served: send each message on a line of its own."
+        )
+    request_id = body.get("id") if isinstance(body, dict) and "method" in body else None
+    known = isinstance(request_id, str | int) and not isinstance(request_id, bool)
+    return _error(request_id if known else None, INVALID_REQUEST, "This is not a JSON-RPC 2.0 message.")
+
+
+def too_long(line: TooLong) -> bytes:
+    """The answer to a line above the bound, of which only the ends were kept."""
+    found = _ID_FIRST.match(line.head) or _ID_LAST.search(line.tail)
+    return _error(
+        None if found is None else json.loads(found[1]),
+        INVALID_REQUEST,
+        f"A message has at most {LONGEST_LINE} bytes, this one {line.length}: send the data in several calls.",
+    )
+
+
+def _error(request_id: str | int | None, code: int, message: str) -> bytes:
+    body = {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
+    return json.dumps(body).encode() + b"\n"

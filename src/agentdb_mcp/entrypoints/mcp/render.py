@@ -1,0 +1,142 @@
+"""Answers as a model reads them: short text, and the same in typed form."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.core.results import ResultSet
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
+
+_LONGEST_ERROR: Final = 2_000
+"""Characters of one field of an error: PostgreSQL repeats whole literals in its messages."""
+
+_LONGEST_NOTICE: Final = 500
+_MOST_NOTICES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a tool call gives back, whether it went well or not: for the model to read, and for programs."""
+
+    text: str
+    structured: dict[str, Any]
+    is_error: bool = False
+
+
+def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
+    """What `query` found."""
+    note = _go_on(found) if found.truncated else ""
+    return ToolAnswer(
+        _lines(f"{kind}: {_rows(len(found.rows))}", data_block(_table(found)), note),
+        {"database": str(kind), **_typed(found)},
+    )
+
+
+def changes(kind: Kind, made: ResultSet) -> ToolAnswer:
+    """What `execute` changed, and the rows it returned when it was asked to."""
+    head = (
+        f"{kind}: {made.command or 'done'}"
+        if made.affected is None
+        else f"{kind}: {_rows(made.affected)} affected"
+    )
+    note = f"All changes were made; only the first {_rows(len(made.rows))} of what they returned stand here."
+    return ToolAnswer(
+        _lines(head, data_block(_table(made)), note if made.truncated else ""),
+        {
+            "database": str(kind),
+            "affected": made.affected,
+            **(_typed(made) if made.columns else _notices(made)),
+        },
+    )
+
+
+def done(kind: Kind, made: ResultSet) -> ToolAnswer:
+    """That `execute_ddl` did what it was told."""
+    return ToolAnswer(
+        _lines(f"{kind}: {made.command}", data_block(_noticed(made))),
+        {"database": str(kind), "command": made.command, **_notices(made)},
+    )
+
+
+def failure(error: AgentDbError) -> ToolAnswer:
+    """An error in words the model can act on, and as the same fields on every front."""
+    body = {key: _clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
+    rest = (f"{key}: {value}" for key, value in body.items() if key not in {"code", "message"})
+    return ToolAnswer(
+        _lines(f"error {body['code']}: {body['message']}", *rest), {"error": body}, is_error=True
+    )
+
+
+def data_block(lines: Sequence[str]) -> str:
+    """Lines from a database, between marks that nobody who wrote them could have known."""
+    if not lines:
+        return ""
+    mark = secrets.token_hex(3)
+    return "\n".join((f"<data {mark}>", *lines, f"</data {mark}>"))
+
+
+def name_text(name: str) -> str:
+    """A name from a database on a line of ours: as it is when it is plain, else as a JSON string."""
+    return name if _PLAIN_NAME.match(name) else to_json(name).decode()
+
+
+def _table(found: ResultSet) -> list[str]:
+    """Columns once, then each row as a JSON array on a line of its own.
+
+    NULL, '' and 'null' stay three things, no cell can break out of its line, and a cell costs one to three
+    characters beyond its value.
+    """
+    noticed = _noticed(found)
+    if not found.columns:
+        return [*("[]" for _ in found.rows), *noticed]
+    header = ", ".join(f"{name_text(column.name)} {column.type}" for column in found.columns)
+    return [header, *(to_json(row).decode() for row in found.rows), *noticed]
+
+
+def _typed(found: ResultSet) -> dict[str, Any]:
+    return {
+        "columns": [{"name": column.name, "type": column.type} for column in found.columns],
+        "rows": found.rows,
+        "row_count": len(found.rows),
+        "truncated": found.truncated,
+        **_notices(found),
+    }
+
+
+def _noticed(made: ResultSet) -> list[str]:
+    return [f"notice {to_json(notice).decode()}" for notice in _notices(made).get("notices", ())]
+
+
+def _notices(made: ResultSet) -> dict[str, list[str]]:
+    told = [_clipped(notice, _LONGEST_NOTICE) for notice in made.notices[:_MOST_NOTICES]]
+    return {"notices": told} if told else {}
+
+
+def _go_on(found: ResultSet) -> str:
+    why = "by their size" if found.truncated == "bytes" else "at the row limit"
+    narrower = "fewer or shorter columns, or " if found.truncated == "bytes" else ""
+    return (
+        f"Cut {why}: there are more rows than these {len(found.rows)}. Ask for {narrower}an aggregate, "
+        f"or go on with ORDER BY a unique key and WHERE key > the last one here (or OFFSET {len(found.rows)})."
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _lines(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
+
+
+def _clipped(value: Any, longest: int) -> Any:
+    if not isinstance(value, str) or len(value) <= longest:
+        return value
+    return f"{value[:longest]}… ({len(value)} characters)"

@@ -1,0 +1,93 @@
+"""The tools as data: cheap to list, sound as schemas, and never a place to name somebody else's database."""
+
+import json
+
+import jsonschema
+import pytest
+from jsonschema.validators import validator_for
+
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
+
+BOTH = (Kind.AGENT, Kind.GLOBAL)
+
+
+def wire_form(spec: ToolSpec, *, with_output: bool) -> dict[str, object]:
+    annotations = {
+        "readOnlyHint": spec.read_only,
+        "destructiveHint": spec.destructive,
+        "idempotentHint": spec.idempotent,
+        "openWorldHint": spec.open_world,
+    }
+    form: dict[str, object] = {
+        "name": spec.name,
+        "title": spec.title,
+        "description": spec.description,
+        "inputSchema": spec.input_schema,
+        "annotations": annotations,
+    }
+    return form | ({"outputSchema": spec.output_schema} if with_output else {})
+
+
+@pytest.mark.parametrize(("with_output", "tokens"), [(False, 1_500), (True, 2_500)])
+def test_the_whole_list_stays_within_its_tokens(with_output: bool, tokens: int) -> None:
+    listed = [wire_form(spec, with_output=with_output) for spec in agent_tools(BOTH)]
+    assert len(json.dumps(listed, separators=(",", ":"))) / 4 <= tokens
+
+
+def test_there_are_five_tools() -> None:
+    names = [spec.name for spec in agent_tools(BOTH)]
+    assert names == ["query", "execute", "execute_ddl", "list_tables", "describe_table"]
+
+
+def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
+    arguments = {name for spec in agent_tools(BOTH) for name in spec.input_schema["properties"]}
+    assert arguments == {"sql", "params", "max_rows", "database", "schema", "pattern", "table"}
+
+
+@pytest.mark.parametrize(
+    ("databases", "names", "default"),
+    [
+        (BOTH, ["agent", "global"], "agent"),
+        ((Kind.AGENT,), ["agent"], "agent"),
+        ((Kind.GLOBAL,), ["global"], "global"),
+    ],
+)
+def test_the_database_is_a_choice_among_those_the_server_was_started_with(
+    databases: tuple[Kind, ...], names: list[str], default: str
+) -> None:
+    for spec in agent_tools(databases):
+        choice = spec.input_schema["properties"]["database"]
+        assert choice["enum"] == names
+        assert choice["default"] == default
+        assert all(f"{kind}:" in choice["description"] for kind in names)
+
+
+@pytest.mark.parametrize("spec", agent_tools(BOTH), ids=lambda spec: spec.name)
+def test_the_schemas_are_sound_and_closed(spec: ToolSpec) -> None:
+    for schema in (spec.input_schema, spec.output_schema):
+        validator_for(schema).check_schema(schema)
+        assert schema["type"] == "object"
+    assert spec.input_schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("spec", agent_tools(BOTH), ids=lambda spec: spec.name)
+def test_an_error_is_as_valid_an_answer_as_a_result(spec: ToolSpec) -> None:
+    """Clients of the TypeScript SDK check structured content against the schema when isError is set, too."""
+    jsonschema.validate(
+        {"error": {"code": "sql_failed", "message": "no", "sqlstate": "42P01"}}, spec.output_schema
+    )
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({}, spec.output_schema)
+
+
+def test_only_the_reading_tools_say_that_they_are_safe() -> None:
+    hints = {spec.name: (spec.read_only, spec.destructive, spec.idempotent) for spec in agent_tools(BOTH)}
+    assert hints == {
+        "query": (True, False, True),
+        "execute": (False, True, False),
+        "execute_ddl": (False, True, False),
+        "list_tables": (True, False, True),
+        "describe_table": (True, False, True),
+    }
+    assert not any(spec.open_world for spec in agent_tools(BOTH))
