@@ -102,6 +102,6 @@ def _unexpected(name: str, error: Exception) -> Unavailable:
     _log.error("internal error %s in tool %s: %s at %s", reference, name, type(error).__name__, places)
     return Unavailable(
         "internal",
-        "The server met an error of its own.",
-        f"The statement may or may not have run. Report reference {reference} if it happens again.",
+        f"The server met an error of its own, reference {reference}.",
+        "A change may or may not have been made: look before you repeat it, and report the reference.",
     )

@@ -40,7 +40,7 @@ def too_long(line: TooLong) -> bytes:
     return _error(
         None if found is None else json.loads(found[1]),
         INVALID_REQUEST,
-        f"A message has at most {LONGEST_LINE} bytes, this one {line.length}: send the data in several calls.",
+        f"A message has at most {LONGEST_LINE} bytes, this one {line.length}: send data in several calls.",
     )
 
 

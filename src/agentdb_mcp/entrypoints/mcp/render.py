@@ -124,7 +124,7 @@ def _go_on(found: ResultSet) -> str:
     narrower = "fewer or shorter columns, or " if found.truncated == "bytes" else ""
     return (
         f"Cut {why}: there are more rows than these {len(found.rows)}. Ask for {narrower}an aggregate, "
-        f"or go on with ORDER BY a unique key and WHERE key > the last one here (or OFFSET {len(found.rows)})."
+        f"or go on with ORDER BY a unique key and WHERE key > the last here (or OFFSET {len(found.rows)})."
     )
 
 

@@ -21,7 +21,7 @@ _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve_stdio(tools: AgentTools, descriptors: Descriptors) -> None:
-    """Serves until the client closes its end or dies, or a signal asks to stop; calls in flight are cancelled.
+    """Serves until the client closes its end or dies or a signal asks to stop; calls in flight are cancelled.
 
     `descriptors` come from `claimed_stdio()`, which the caller enters before anything that might print.
     """
