@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+"""A parameter as the caller's JSON gave it."""
+
 Cell = None | bool | int | float | str | list["Cell"]
 """One value as it goes over the wire.
 

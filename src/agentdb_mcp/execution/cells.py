@@ -1,0 +1,88 @@
+"""From PostgreSQL's text to a Cell: chosen once per type and connection, called by the driver for each value.
+
+The rule is in core/results.py. The converters of texts of any length share a meter, which lets go of what
+lies past a statement's byte cap while it comes in: in memory a result is never more than its cap and a value.
+"""
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Final
+
+from agentdb_mcp.core.results import Cell
+from agentdb_mcp.execution.arrays import parse_array
+from agentdb_mcp.execution.pgtypes import PgType
+
+Converter = Callable[[str], Cell]
+
+EXACT_INTEGER: Final = 2**53 - 1
+"""Largest integer that every JSON reader keeps (RFC 8259, section 6)."""
+
+
+def boolean(text: str) -> Cell:
+    """PostgreSQL says `t` and `f`."""
+    return text == "t"
+
+
+def bigint(text: str) -> Cell:
+    """A number where JSON keeps it, its digits elsewhere."""
+    number = int(text)
+    return number if -EXACT_INTEGER <= number <= EXACT_INTEGER else text
+
+
+def floating(text: str) -> Cell:
+    """PostgreSQL writes the shortest digits that read back the same, and so does Python; NaN stays text."""
+    number = float(text)
+    return number if isfinite(number) else text
+
+
+def verbatim(text: str) -> Cell:
+    """The text itself."""
+    return text
+
+
+_FIXED: Final[dict[int, Converter]] = {
+    16: boolean,
+    20: bigint,
+    21: int,
+    23: int,
+    700: floating,
+    701: floating,
+}
+"""Types whose text has a small bound: bool, int8, int2, int4, float4, float8."""
+
+FIXED_WIDTH: Final = 25
+"""Characters that bound the text of any of them."""
+
+
+class Meter:
+    """Counts the characters of one statement's texts and drops those past the allowance."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def text(self, value: str) -> Cell:
+        """The value; None once the allowance is used up (the rows concerned are cut off afterwards).
+
+        The value that crosses the line is kept, so that the row it stands in is seen to be too much.
+        """
+        if self.left < 0:
+            return None
+        self.left -= len(value)
+        return value
+
+    def array(self, element: Converter, delimiter: str) -> Converter:
+        """A converter of array literals under the same allowance."""
+
+        def convert(literal: str) -> Cell:
+            return None if self.text(literal) is None else parse_array(literal, element, delimiter)
+
+        return convert
+
+    def converter(self, oid: int, types: Mapping[int, PgType]) -> Converter:
+        """The converter of the type with this object id."""
+        kind = types[oid]
+        if kind.element:
+            return self.array(_FIXED.get(kind.element, verbatim), kind.delimiter)
+        return _FIXED.get(oid, self.text)

@@ -1,0 +1,88 @@
+"""What the driver raises, in our words: the agent's own SQL errors pass, those of the connection do not."""
+
+import asyncpg
+
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed, Unavailable
+
+LOST: tuple[type[BaseException], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""The connection broke, or was found broken."""
+
+_STOPPED = frozenset({"57014", "25P04"})
+"""query_canceled and transaction_timeout: a time limit, or somebody who may, stopped the statement."""
+
+_GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "53300"})
+"""The server shuts down, starts up, drops the database, or has no connection left."""
+
+_FIELDS = {
+    "schema": "schema_name",
+    "table": "table_name",
+    "column": "column_name",
+    "constraint": "constraint_name",
+    "datatype": "data_type_name",
+    "where": "context",
+}
+"""Our name -> asyncpg's, for the fields of an error report (manual, "Error and Notice Message Fields")."""
+
+
+def sqlstate(error: asyncpg.PostgresError) -> str:
+    """The five characters PostgreSQL classifies its errors by."""
+    return str(getattr(error, "sqlstate", ""))
+
+
+def said_goodbye(error: BaseException) -> bool:
+    """Whether the server told why it closed the connection; otherwise it just was not there any more."""
+    return isinstance(error.__cause__, asyncpg.PostgresError)
+
+
+def timed_out(seconds: float | None = None) -> Unavailable:
+    """A statement that reached our deadline, or the database's own (None)."""
+    limit = f"its time limit of {seconds:g} s" if seconds is not None else "the database's own time limit"
+    return Unavailable(
+        "query_timeout",
+        f"The statement was stopped at {limit}.",
+        "Narrow it (WHERE, LIMIT, fewer joins), add an index, or split the work.",
+    )
+
+
+def translated(error: BaseException, *, in_doubt: bool) -> AgentDbError:
+    """The error to raise, `from None`. `in_doubt`: a change was sent and its answer is missing."""
+    if isinstance(error, asyncpg.PostgresError) and not isinstance(error, LOST):
+        state = sqlstate(error)
+        if state in _STOPPED:
+            return timed_out()
+        if state not in _GOING_AWAY:
+            return _refused(error)
+    return _connection_lost(in_doubt=in_doubt)
+
+
+def _connection_lost(*, in_doubt: bool) -> Unavailable:
+    """The database went away in mid-call."""
+    if in_doubt:
+        return Unavailable(
+            "database_unavailable",
+            "The connection was lost while the statement ran; whether it took effect is not known.",
+            "Look at the data before running it again.",
+        )
+    return Unavailable(
+        "database_unavailable", "The connection to the database was lost.", "Nothing was changed; try again."
+    )
+
+
+def _refused(error: asyncpg.PostgresError) -> SqlFailed:
+    position = getattr(error, "position", None)
+    context = {
+        ours: str(value) for ours, theirs in _FIELDS.items() if (value := getattr(error, theirs, None))
+    }
+    return SqlFailed(
+        sqlstate=sqlstate(error),
+        message=str(getattr(error, "message", "") or error),
+        hint=str(getattr(error, "hint", "") or ""),
+        detail=str(getattr(error, "detail", "") or ""),
+        position=int(position) if position else None,
+        context=context,
+    )

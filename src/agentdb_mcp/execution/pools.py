@@ -1,0 +1,86 @@
+"""One pool per database and role: the only door in this room where an agent's connection URI is opened."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+
+from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.databases import AccessRole
+from agentdb_mcp.core.errors import Unavailable
+from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.execution.connecting import connect
+from agentdb_mcp.execution.endpoints import Endpoint, parse_endpoint
+from agentdb_mcp.execution.pool import SessionPool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """Bounds on the connections to one database as one role."""
+
+    size: int = 4
+    idle_seconds: float = 60.0
+    """After which an unused connection is closed, so that a serverless PostgreSQL can sleep."""
+    connect_seconds: float = 15.0
+    """Includes the seconds a sleeping one needs to wake."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    uri: ConnectionUri
+    pool: SessionPool
+
+
+class Pools:
+    """All pools of this process. Credentials that change get a new pool; the old one is closed."""
+
+    def __init__(self, limits: PoolLimits) -> None:
+        self._limits = limits
+        self._entries: dict[tuple[DatabaseId, AccessRole], _Entry] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def pool(self, target: Target, role: AccessRole) -> SessionPool:
+        """The pool for this role on this database. Raises Unavailable when its URI cannot be read."""
+        uri = target.uri(role)
+        entry = self._entries.get((target.database_id, role))
+        if entry is not None and entry.uri == uri:
+            return entry.pool
+        if entry is not None:
+            self._close_later(entry.pool)
+        pool = self._open(uri)
+        self._entries[target.database_id, role] = _Entry(uri, pool)
+        return pool
+
+    async def close_database(self, database_id: DatabaseId) -> None:
+        """Closes both roles' connections to that database; the next statement opens new ones."""
+        keys = [key for key in self._entries if key[0] == database_id]
+        await asyncio.gather(*[self._entries.pop(key).pool.close() for key in keys])
+
+    async def close(self) -> None:
+        """Closes everything, within a bounded time."""
+        entries, self._entries = self._entries, {}
+        await asyncio.gather(*[entry.pool.close() for entry in entries.values()], *self._closing)
+
+    def _open(self, uri: ConnectionUri) -> SessionPool:
+        endpoint = _endpoint(uri)
+        return SessionPool(
+            partial(connect, endpoint, self._limits.connect_seconds),
+            size=self._limits.size,
+            idle_seconds=self._limits.idle_seconds,
+        )
+
+    def _close_later(self, pool: SessionPool) -> None:
+        task = asyncio.get_running_loop().create_task(pool.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _endpoint(uri: ConnectionUri) -> Endpoint:
+    try:
+        return parse_endpoint(uri.reveal())
+    except ValueError:
+        raise Unavailable(
+            "database_unavailable",
+            "The database's stored address cannot be read.",
+            "Ask whoever runs this server to reconcile the database.",
+        ) from None

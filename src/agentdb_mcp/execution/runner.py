@@ -1,0 +1,124 @@
+"""An approved statement against its database: one round trip once prepared, within its caps."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.guard import ApprovedSql, StatementClass
+from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.cutting import cut
+from agentdb_mcp.execution.failures import LOST, said_goodbye, timed_out, translated
+from agentdb_mcp.execution.parameters import refuse_too_many
+from agentdb_mcp.execution.pool import SessionPool
+from agentdb_mcp.execution.pools import Pools
+from agentdb_mcp.execution.session import Answer, Prepared, Session
+
+MOST_RETURNED: Final = 100_000
+"""Rows a RETURNING may send past the cap, so that the command tag comes and says how many were touched."""
+
+_COUNTED: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
+_COMES_AGAIN: Final = frozenset({StatementClass.READ, StatementClass.WRITE})
+
+
+class Runner:
+    """Reads run as the reader role, everything else as the writer: PostgreSQL itself holds the line."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+
+    async def run(
+        self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps
+    ) -> ResultSet:
+        """The statement's rows within the caps.
+
+        Raises SqlFailed when PostgreSQL refuses the statement, Invalid for parameters that cannot be sent,
+        Unavailable("query_timeout") at `caps.seconds` and Unavailable("database_unavailable") when the
+        connection fails. Cancelling the call stops the statement on the server.
+        """
+        refuse_too_many(params)
+        call = _Call(sql, params, caps)
+        pool = self._pools.pool(target, "reader" if call.reads else "writer")
+        try:
+            async with asyncio.timeout(caps.seconds):
+                return await call.run(pool)
+        except TimeoutError:
+            raise timed_out(caps.seconds) from None
+
+
+class _Repeatable(Exception):
+    """The session was gone before the statement could do anything."""
+
+
+class _Call:
+    """One statement with its parameters and caps."""
+
+    def __init__(self, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps) -> None:
+        self._sql = sql
+        self._params = params
+        self._caps = caps
+        self.reads = sql.statement_class is StatementClass.READ
+        self._most_rows = caps.rows + 1 if self.reads else max(caps.rows + 1, MOST_RETURNED)
+
+    async def run(self, pool: SessionPool) -> ResultSet:
+        """Once more on a fresh session when a pooled one turns out to be gone."""
+        try:
+            return await self._attempt(pool)
+        except _Repeatable:
+            pool.drop_idle()
+            return await self._attempt(pool)
+
+    async def _attempt(self, pool: SessionPool) -> ResultSet:
+        session = await pool.take()
+        try:
+            return self._result(*await self._answer(session), session)
+        except (asyncpg.PostgresError, *LOST) as error:
+            if self._may_repeat(session, error):
+                raise _Repeatable from None
+            raise translated(error, in_doubt=session.sent and not self.reads) from None
+        finally:
+            # A read that the guard approved leaves nothing behind: settings, locks, cursors and temporary
+            # objects all need statements or functions it refuses, and the settings that change how the next
+            # statement is read or rendered are reported by the server and compared before each use. Anything
+            # else may have called functions the agent wrote: its session is reset, once the answer is out.
+            pool.give(session, reset=not self.reads)
+
+    async def _answer(self, session: Session) -> tuple[Prepared, Answer]:
+        try:
+            return await self._prepare_and_execute(session)
+        except asyncpg.InvalidCachedStatementError:
+            # A table changed its shape since. PostgreSQL says so before it runs anything.
+            session.forget(self._sql.text)
+            return await self._prepare_and_execute(session)
+
+    async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
+        prepared = await session.prepare_text(self._sql.text, keep=self._sql.statement_class in _COMES_AGAIN)
+        answer = await session.execute_text(
+            prepared, self._params, most_rows=self._most_rows, allowance=self._caps.bytes
+        )
+        return prepared, answer
+
+    def _may_repeat(self, session: Session, error: BaseException) -> bool:
+        """Only for a session that had been idle, and only when nothing (that matters) can have happened."""
+        if not session.idle_since or not isinstance(error, LOST):
+            return False
+        return not session.sent or (self.reads and not said_goodbye(error))
+
+    def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
+        rows, truncated = cut(answer.rows, self._caps, self._caps.bytes - session.meter.left)
+        return ResultSet(
+            columns=prepared.columns,
+            rows=rows,
+            command=answer.tag,
+            affected=_affected(answer.tag),
+            truncated=truncated,
+            notices=tuple(session.notices),
+        )
+
+
+def _affected(tag: str) -> int | None:
+    """`INSERT 0 3`, `UPDATE 3`: the last word counts the rows."""
+    words = tag.split()
+    return int(words[-1]) if words and words[0] in _COUNTED else None

@@ -1,0 +1,238 @@
+"""One connection that speaks text: every value arrives exactly as PostgreSQL writes it, whatever its type.
+
+asyncpg's own codecs are binary, have no value for some dates and ranges, and fail on types they cannot
+introspect (anyarray in pg_stats). Text has none of this; see docs/adr/0004-text-values.md.
+
+This is the only file that leans on asyncpg's internals (0.32, pinned): `_get_statement`, `_introspect_types`,
+`_process_log_message`, `_stmts_to_close`, `_transport`, `_protocol` (prepare, bind_execute, query, the state
+of cancels and transactions) and `settings.add_python_codec`.
+tests/integration/test_execution_session.py fails loudly when one of them moves.
+"""
+
+# ruff: noqa: SLF001
+
+import asyncio
+import select
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+
+from agentdb_mcp.core.results import Cell, Column, JsonValue
+from agentdb_mcp.execution.cells import Meter
+from agentdb_mcp.execution.parameters import encode
+from agentdb_mcp.execution.pgtypes import BUILTIN, PgType
+
+KEPT_STATEMENTS: Final = 100
+"""Prepared statements one connection keeps."""
+
+LONGEST_KEPT: Final = 15_000
+"""Characters up to which a statement is worth keeping prepared."""
+
+MOST_NOTICES: Final = 20
+LONGEST_NOTICE: Final = 1_000
+
+# For object ids that were not known: the name, what an array holds (through any domains) and its delimiter.
+_TYPES: Final = """
+WITH RECURSIVE step AS (
+    SELECT oid, typbasetype AS base FROM pg_catalog.pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT s.oid, t.typbasetype FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype = 'd'
+), bare AS (
+    SELECT s.oid, s.base FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype <> 'd'
+)
+SELECT t.oid::text, pg_catalog.format_type(t.oid, NULL), COALESCE(eb.base, e.oid, 0)::text, b.typdelim::text
+  FROM pg_catalog.pg_type t
+  LEFT JOIN bare tb ON tb.oid = t.oid
+  JOIN pg_catalog.pg_type b ON b.oid = COALESCE(tb.base, t.oid)
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.typlen = -1 AND b.typcategory = 'A'
+  LEFT JOIN bare eb ON eb.oid = e.oid
+ WHERE t.oid = ANY ($1::pg_catalog.oid[])
+"""
+
+_RESET: Final = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP"
+"""asyncpg's own also calls pg_advisory_unlock_all, which hardened databases take away from everybody."""
+
+_REPORTED: Final = (
+    "standard_conforming_strings",
+    "client_encoding",
+    "TimeZone",
+    "DateStyle",
+    "IntervalStyle",
+    "session_authorization",
+    "default_transaction_read_only",
+    "search_path",
+)
+"""Parameters the server reports by itself when they change (the last since PostgreSQL 18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement the server has parsed: what it wants and what it gives."""
+
+    state: Any
+    """asyncpg's PreparedStatementState."""
+    parameters: tuple[int, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server sent back for one execution."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    tag: str
+    """PostgreSQL's command tag; empty when the row limit stopped the output first."""
+
+
+class Session(asyncpg.Connection):
+    """A connection of one role to one database, used by one statement at a time."""
+
+    _protocol: Any  # None once closed; asyncpg's own annotation says None only
+
+    __slots__ = (
+        "_at_first",
+        "_prepared",
+        "_resetting",
+        "_types",
+        "_wire",
+        "idle_since",
+        "meter",
+        "notices",
+        "sent",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.meter = Meter()
+        self.notices: list[str] = []
+        self.idle_since = 0.0
+        """Loop time of the last return to a pool; 0 before the first."""
+        self.sent = False
+        """Whether the current statement may have reached the server."""
+        self._prepared: OrderedDict[str, Prepared] = OrderedDict()
+        self._types: dict[int, PgType] = {}
+        self._resetting: asyncio.Task[str] | None = None
+        self._wire = select.poll()
+        self._wire.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        self._at_first = self._reported()
+        self._register(BUILTIN)
+
+    async def prepare_text(self, sql: str, *, keep: bool) -> Prepared:
+        """The statement, parsed by the server; no round trip when this connection has kept it."""
+        self.sent = False
+        found = self._prepared.get(sql)
+        if found is not None:
+            self._prepared.move_to_end(sql)
+            return found
+        keep = keep and len(sql) <= LONGEST_KEPT
+        state: Any = await self._get_statement(sql, None, named=keep, use_cache=False)
+        prepared = self._described(state)
+        if keep:
+            self._keep(sql, prepared)
+        return prepared
+
+    async def execute_text(
+        self, prepared: Prepared, params: Sequence[JsonValue], *, most_rows: int, allowance: int
+    ) -> Answer:
+        """Runs it in one round trip: at most `most_rows` rows, texts past `allowance` characters dropped.
+
+        Raises Invalid for parameters that cannot be sent, before anything is.
+        """
+        self.sent = False
+        texts = encode(params, prepared.parameters, self._types)
+        self.meter.left = allowance
+        self.notices.clear()
+        self._check_open()
+        self.sent = True
+        rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
+        return Answer(tuple(map(tuple, rows)), tag.decode() if tag else "")
+
+    def forget(self, sql: str) -> None:
+        """Parse it anew next time: its result has changed under it."""
+        prepared = self._prepared.pop(sql, None)
+        if prepared is not None:
+            self._stmts_to_close.add(prepared.state)
+
+    def understands_us(self) -> bool:
+        """Whether the server reads quotes and bytes as the guard did when it judged the statement."""
+        settings = self.get_settings()
+        return settings.standard_conforming_strings == "on" and settings.client_encoding == "UTF8"
+
+    def is_settled(self) -> bool:
+        """Whether nothing is under way on it."""
+        return not (self.is_closed() or self._protocol._is_cancelling() or self._protocol.is_in_transaction())
+
+    async def is_ready(self) -> bool:
+        """Whether it is as good as new: alive as far as this machine knows, and its settings untouched."""
+        if self._resetting is not None:
+            resetting, self._resetting = self._resetting, None
+            await asyncio.wait([resetting])
+            if resetting.cancelled() or resetting.exception():
+                return False
+        # Nothing is said on an idle connection: anything to read is the server's goodbye.
+        return not self.is_closed() and not self._wire.poll(0) and self._reported() == self._at_first
+
+    def begin_reset(self) -> None:
+        """Starts undoing what a statement may have left behind; `is_ready` waits for it."""
+        self._resetting = self._loop.create_task(self._protocol.query(_RESET, None))
+
+    async def has_stopped(self, seconds: float) -> bool:
+        """Waits for a cancelled statement to end; False when it did not, and the socket is closed then."""
+        if self.is_closed() or not self._protocol._is_cancelling():
+            return True
+        try:
+            await self._protocol._wait_for_cancellation(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def end_backend(self, process: int) -> None:
+        """Ends another session of the same role."""
+        await self.fetchval("SELECT pg_catalog.pg_terminate_backend($1)", process)
+
+    def _reported(self) -> tuple[str | None, ...]:
+        settings = self.get_settings()
+        return tuple([getattr(settings, name, None) for name in _REPORTED])
+
+    def _keep(self, sql: str, prepared: Prepared) -> None:
+        self._prepared[sql] = prepared
+        if len(self._prepared) > KEPT_STATEMENTS:
+            # asyncpg closes what is in this set on the server when it prepares the next statement.
+            self._stmts_to_close.add(self._prepared.popitem(last=False)[1].state)
+
+    def _described(self, state: Any) -> Prepared:
+        return Prepared(
+            state,
+            tuple(parameter.oid for parameter in state._get_parameters()),
+            tuple(Column(column.name, column.type.name) for column in state._get_attributes()),
+        )
+
+    async def _introspect_types(self, typeoids: set[int], timeout: float | None) -> tuple[list[Any], Any]:
+        """What asyncpg asks when it meets object ids without a codec: one query, names for all of them."""
+        state: Any = await self._protocol.prepare("", _TYPES, timeout, record_class=asyncpg.Record)
+        state._init_codecs()
+        allowance, self.meter.left = self.meter.left, 1_000_000
+        asked = "{" + ",".join(map(str, typeoids)) + "}"
+        rows = await self._protocol.bind_execute(state, [asked], "", 0, False, timeout)
+        self.meter.left = allowance
+        found = {int(oid): PgType(name, int(element), delimiter) for oid, name, element, delimiter in rows}
+        # A type that another session has just dropped gets a codec too: its values are text like all others.
+        self._register({oid: found.get(oid, PgType("???")) for oid in typeoids})
+        return [], state
+
+    def _register(self, types: dict[int, PgType]) -> None:
+        self._types.update(types)
+        add = self._protocol.get_settings().add_python_codec
+        for oid, kind in types.items():
+            convert = self.meter.converter(oid, self._types)
+            add(oid, kind.name, "pg_catalog", (), "scalar", str, convert, "text")
+
+    def _process_log_message(self, fields: dict[str, str], last_query: str | None) -> None:
+        """A notice, as it comes in."""
+        del last_query
+        if len(self.notices) < MOST_NOTICES:
+            text = f"{fields.get('S', 'NOTICE')}: {fields.get('M', '')}"
+            self.notices.append(text[:LONGEST_NOTICE])
