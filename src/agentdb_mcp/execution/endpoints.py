@@ -1,16 +1,10 @@
-"""Where a connection goes: a PostgreSQL URI read once, so that nothing in it reaches the driver by accident.
+"""Where a session goes, and what it is told on arrival."""
 
-asyncpg hands unknown query parameters on as server settings, so that the `channel_binding=require` of a Neon
-URI makes every connection fail, and it fills gaps from PG* variables and ~/.pgpass. Here what we know passes.
-"""
-
-import ipaddress
 import ssl
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from typing import Any, Final
 
-TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+from agentdb_mcp import dsn
 
 SESSION_SETTINGS: Final = {
     "application_name": "agentdb",
@@ -32,9 +26,7 @@ class Endpoint:
     database: str
     user: str
     password: str = field(repr=False)
-    tls: TlsMode
-    root_certificate: str | None
-    """File of the certificate authority to trust; None: the system's."""
+    tls: ssl.SSLContext | str | bool
 
     def connect_arguments(self) -> dict[str, Any]:
         """Arguments for asyncpg.connect: complete, so that it has no reason to look into the environment."""
@@ -44,7 +36,7 @@ class Endpoint:
             "database": self.database,
             "user": self.user,
             "password": self.password,
-            "ssl": self._tls(),
+            "ssl": self.tls,
             "direct_tls": False,
             "target_session_attrs": "any",
             "krbsrvname": "postgres",
@@ -54,62 +46,16 @@ class Endpoint:
             "statement_cache_size": 0,
         }
 
-    def _tls(self) -> bool | str | ssl.SSLContext:
-        if self.tls == "disable":
-            return False
-        if self.tls in {"allow", "prefer"}:
-            return self.tls
-        context = ssl.create_default_context(cafile=self.root_certificate)
-        if self.tls == "verify-ca":
-            context.check_hostname = False
-        if self.tls == "require" and is_local(self.host):
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
-
-def is_local(host: str) -> bool:
-    """Whether the way there leaves this machine."""
-    if host.startswith("/") or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
 
 def parse_endpoint(uri: str) -> Endpoint:
-    """Reads a URI. Raises ValueError, whose text may quote the URI: never let it out.
-
-    `sslmode=require` means verify-full for a host on the network: encrypting to whoever answers is no shield.
-    Without a mode, a host on the network is asked for TLS (`prefer`, as libpq does) and a local one is not.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ValueError("not a PostgreSQL URI")
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = options.get("host") or parts.hostname or "localhost"
-    root = options.get("sslrootcert")
+    """The endpoint a URI names. Raises ValueError, whose text repeats nothing of it."""
+    arguments = dsn.arguments(uri)
+    user = arguments["user"] or ""
     return Endpoint(
-        host=host,
-        port=int(options.get("port") or parts.port or 5432),
-        database=_database(parts),
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        tls=_tls_mode(options.get("sslmode"), host),
-        root_certificate=None if root == "system" else root,
+        host=arguments["host"],
+        port=arguments["port"],
+        database=arguments["database"] or user,
+        user=user,
+        password=arguments["password"] or "",
+        tls=arguments["ssl"],
     )
-
-
-def _database(parts: SplitResult) -> str:
-    return unquote(parts.path.removeprefix("/")) or unquote(parts.username or "")
-
-
-def _tls_mode(wanted: str | None, host: str) -> TlsMode:
-    match wanted:
-        case None | "":
-            return "disable" if is_local(host) else "prefer"
-        case "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full":
-            return wanted
-        case _:
-            raise ValueError("unknown sslmode")
