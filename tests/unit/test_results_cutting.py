@@ -1,0 +1,101 @@
+"""A result is within its caps, and says what was cut."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentdb_mcp.core.results import Caps
+from agentdb_mcp.execution.cutting import Rows, cut
+
+
+def characters(rows: Rows) -> int:
+    return sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
+
+
+def size(rows: Rows) -> int:
+    return len(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def test_what_fits_is_left_alone() -> None:
+    rows: Rows = ((1, "a"), (None, "b"))
+    assert cut(rows, Caps(rows=2, bytes=1000), 2) == (rows, None)
+
+
+def test_a_row_too_many_is_cut_and_said() -> None:
+    assert cut(((1,), (2,), (3,)), Caps(rows=2, bytes=1000), 0) == (((1,), (2,)), "rows")
+
+
+def test_no_rows_at_all_can_be_asked_for() -> None:
+    assert cut(((1,),), Caps(rows=0, bytes=1000), 0) == ((), "rows")
+
+
+def test_rows_past_the_bytes_are_cut_and_said() -> None:
+    rows: Rows = tuple(("x" * 10,) for _ in range(10))
+    kept, truncated = cut(rows, Caps(rows=100, bytes=50), characters(rows))
+    assert (kept, truncated) == (rows[:3], "bytes")
+
+
+def test_a_first_row_that_is_too_large_leaves_no_rows() -> None:
+    assert cut((("x" * 100,),), Caps(rows=10, bytes=50), 100) == ((), "bytes")
+
+
+def test_bytes_are_counted_not_characters() -> None:
+    rows: Rows = (("日" * 10,), ("日" * 10,))
+    assert cut(rows, Caps(rows=10, bytes=60), 20) == (rows[:1], "bytes")
+
+
+def test_characters_that_json_writes_long_count_as_written() -> None:
+    rows: Rows = (("\x01" * 10,),)
+    assert cut(rows, Caps(rows=10, bytes=60), 10) == ((), "bytes")
+    assert cut(rows, Caps(rows=10, bytes=66), 10) == (rows, None)
+
+
+def test_a_row_the_driver_began_to_drop_is_cut_with_all_that_follow() -> None:
+    # The driver kept the value that crossed the line and dropped the rest, as NULLs.
+    rows: Rows = (("aaaa", "bbbb"), ("c" * 30, None), (None, None))
+    assert cut(rows, Caps(rows=10, bytes=30), 38) == (rows[:1], "bytes")
+
+
+def test_a_dropped_row_beyond_the_row_cap_costs_nothing() -> None:
+    rows: Rows = (("a",), ("b" * 100,))
+    assert cut(rows, Caps(rows=1, bytes=50), 101) == (rows[:1], "rows")
+
+
+def test_rows_without_columns_have_a_size_too() -> None:
+    rows: Rows = ((),) * 20
+    assert cut(rows, Caps(rows=100, bytes=100), 0) == (rows, None)
+    kept, truncated = cut(rows, Caps(rows=100, bytes=20), 0)
+    assert truncated == "bytes"
+    assert size(kept) <= 20
+
+
+cells = (
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+)
+
+
+@given(st.lists(st.tuples(cells, cells), max_size=12), st.integers(0, 12), st.integers(2, 300))
+def test_nothing_passes_the_caps_and_nothing_is_cut_without_need(
+    rows: list, most_rows: int, most_bytes: int
+) -> None:
+    given_rows: Rows = tuple(rows)
+    kept, truncated = cut(given_rows, Caps(rows=most_rows, bytes=most_bytes), characters(given_rows))
+    assert kept == given_rows[: len(kept)]
+    assert len(kept) <= most_rows
+    assert size(kept) <= most_bytes
+    next_one = given_rows[: len(kept) + 1]
+    match truncated:
+        case None:
+            assert kept == given_rows
+        case "rows":
+            assert len(kept) == most_rows
+        case "bytes":
+            assert size(next_one) > most_bytes
+
+
+@pytest.mark.parametrize(("asked", "granted"), [(None, 100), (10, 10), (1000, 100), (0, 0), (-5, 0)])
+def test_a_caller_can_lower_the_rows_and_never_raise_them(asked: int | None, granted: int) -> None:
+    lowered = Caps(rows=100, bytes=7, seconds=3).lowered(rows=asked)
+    assert (lowered.rows, lowered.bytes, lowered.seconds) == (granted, 7, 3)
