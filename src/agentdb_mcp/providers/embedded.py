@@ -109,7 +109,9 @@ class EmbeddedPostgres:
                 server.postmaster().stop()
 
     def _uri(self, role: str, password: str, database: str) -> ConnectionUri:
-        return ConnectionUri(f"postgresql://{role}:{password}@127.0.0.1:{self._port}/{database}")
+        return ConnectionUri(
+            f"postgresql://{role}:{password}@127.0.0.1:{self._port}/{database}?sslmode=disable"
+        )
 
     def postmaster(self) -> Postmaster:
         """The server's process."""

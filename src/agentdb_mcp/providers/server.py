@@ -1,0 +1,265 @@
+"""Databases on a PostgreSQL server: the embedded one, or one the operator runs.
+
+As superuser every database is a copy of a hardened template. A role with CREATEDB and CREATEROLE is
+enough too; what only a superuser can harden is then reported in `Provisioned.unhardened`.
+
+Connections here have `search_path = pg_catalog` and call nothing a tenant made: a tenant's function or
+view run with our rights would hand them over.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator, Generator
+from typing import Final, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from agentdb_mcp import dsn
+from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Observed, Provisioned
+from agentdb_mcp.core.errors import Misconfigured, Missing, Unavailable
+from agentdb_mcp.core.identifiers import quote_identifier
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.providers import roles
+from agentdb_mcp.providers.rights import Rights, borrowed, unhardened
+from agentdb_mcp.providers.roles import Names
+from agentdb_mcp.providers.scram import new_password
+from agentdb_mcp.providers.sessions import Session, lock, run, unlock
+from agentdb_mcp.providers.template import ensure_template, harden, install_extensions
+
+CONNECT_SECONDS: Final = 10
+CALL_SECONDS: Final = 150
+
+SESSION: Final = {
+    "application_name": "agentdb provider",
+    "search_path": "pg_catalog",
+    "statement_timeout": "120s",
+    "lock_timeout": "60s",
+    "default_transaction_read_only": "off",
+}
+
+TERMINATE: Final = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ANY($1)
+"""
+
+OBSERVE: Final = """
+    SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn AND datconnlimit <> -2)
+           AND count(*) = 2 AS complete,
+           count(*) FILTER (WHERE rolcanlogin) AS open
+    FROM pg_roles WHERE rolname = ANY($2)
+"""
+
+
+class ServerProvider:
+    """The provider protocol on one server, through one administrator's URI."""
+
+    def __init__(self, admin: ConnectionUri, *, name: str = "server") -> None:
+        self._admin_uri = admin
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The value stored in `managed_database.provider`."""
+        return self._name
+
+    async def create(self, spec: DatabaseSpec) -> Provisioned:
+        """Make the database and its roles, or adopt and mend what is there, with fresh passwords."""
+        names = Names.of(spec.id)
+        async with self._alone_with(names) as admin:
+            rights = await Rights.of(admin)
+            template = await self._prepare_server(admin, rights)
+            await _make_roles(admin, names, rights)
+            async with borrowed(admin, names, rights):
+                adopted = await _make_database(admin, names, template)
+                await self._furnish(names, rights, adopted=adopted)
+            credentials = await self._open_roles(admin, names)
+            open_ends = await unhardened(admin, names, rights)
+        return Provisioned(names.database, None, names.database, credentials, open_ends)
+
+    async def pause(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Close the roles, then end their sessions. The database stays as it is."""
+        names = Names.of(spec.id)
+        async with self._alone_with(names) as admin:
+            rights = await Rights.of(admin)
+            await _require(admin, names, project_id)
+            await run(admin, [f"ALTER ROLE {quote_identifier(role)} NOLOGIN" for role in names.logins])
+            async with borrowed(admin, names, rights):
+                await _end_sessions(admin, names)
+
+    async def resume(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Open the roles again, with the passwords they had."""
+        names = Names.of(spec.id)
+        async with self._alone_with(names) as admin:
+            await _require(admin, names, project_id)
+            await run(admin, [f"ALTER ROLE {quote_identifier(role)} LOGIN" for role in names.logins])
+
+    async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:  # noqa: ARG002 - the protocol's
+        """Remove the database, whoever is connected to it, and its roles. Nothing there is success.
+
+        The id alone says what to remove: an interrupted `create` recorded no `project_id`.
+        """
+        names = Names.of(spec.id)
+        async with self._alone_with(names) as admin:
+            rights = await Rights.of(admin)
+            present = await _present_roles(admin, names)
+            await run(admin, [f"ALTER ROLE {quote_identifier(role)} NOLOGIN" for role in present])
+            async with borrowed(admin, names, rights):
+                await _end_sessions(admin, names)
+                await admin.execute(
+                    f"DROP DATABASE IF EXISTS {quote_identifier(names.database)} WITH (FORCE)"
+                )
+                await run(admin, [f"DROP ROLE IF EXISTS {quote_identifier(role)}" for role in names.roles])
+
+    async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:  # noqa: ARG002 - the protocol's
+        """What is there. A database that lacks a role, or whose making was cut short, counts as not there:
+        `create` mends it and keeps its data.
+        """
+        names = Names.of(spec.id)
+        async with self._connected() as admin:
+            found = await admin.fetchrow(OBSERVE, names.database, list(names.logins))
+        if not found["complete"]:
+            return Observed.DELETED
+        return {0: Observed.PAUSED, 2: Observed.ACTIVE}.get(found["open"], Observed.UNKNOWN)
+
+    async def close(self) -> None:
+        """Nothing to release: every call has a connection of its own."""
+
+    async def _prepare_server(self, admin: Session, rights: Rights) -> str:
+        """What is done once per server: close our own database to the public, make the template."""
+        await lock(admin, "server")
+        try:
+            await _close_own_database(admin)
+            return await ensure_template(admin, self._connected, rights) if rights.superuser else "template0"
+        finally:
+            await unlock(admin, "server")
+
+    async def _furnish(self, names: Names, rights: Rights, *, adopted: bool) -> None:
+        """What is done inside the database."""
+        async with self._connected(names.database) as inside:
+            if not rights.superuser:
+                await install_extensions(inside, trusted_only=True)
+            elif adopted:
+                await harden(inside)
+            await run(inside, roles.grants_within(names))
+
+    async def _open_roles(self, admin: Session, names: Names) -> Credentials:
+        writer, reader = new_password(), new_password()
+        await run(admin, (roles.open_role(names.writer, writer), roles.open_role(names.reader, reader)))
+        return Credentials(
+            owner=None,
+            writer=self._uri(names.writer, writer, names.database),
+            reader=self._uri(names.reader, reader, names.database),
+        )
+
+    def _uri(self, role: str, password: str, database: str) -> ConnectionUri:
+        """The administrator's URI with another role and database: same host, same TLS."""
+        parts = urlsplit(self._admin_uri.reveal())
+        address = parts.netloc.rpartition("@")[2]
+        return ConnectionUri(
+            urlunsplit((parts.scheme, f"{role}:{password}@{address}", f"/{database}", parts.query, ""))
+        )
+
+    @contextlib.asynccontextmanager
+    async def _alone_with(self, names: Names) -> AsyncGenerator[Session]:
+        """The only session that works on this database; the lock ends with the connection."""
+        async with self._connected() as admin:
+            await lock(admin, names.database)
+            yield admin
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, database: str | None = None) -> AsyncGenerator[Session]:
+        with _translated():
+            arguments = dsn.arguments(self._admin_uri.reveal())
+            arguments["server_settings"] |= SESSION
+            if database is not None:
+                arguments["database"] = database
+            connection = await asyncpg.connect(
+                **arguments, timeout=CONNECT_SECONDS, command_timeout=CALL_SECONDS, statement_cache_size=0
+            )
+            try:
+                yield cast("Session", connection)
+                await connection.close(timeout=CONNECT_SECONDS)
+            finally:
+                connection.terminate()
+
+
+async def _make_roles(admin: Session, names: Names, rights: Rights) -> None:
+    present = await _present_roles(admin, names)
+    await run(admin, roles.make_roles(names, present, superuser=rights.superuser))
+    for role in names.logins:
+        await run(admin, roles.settings_of(role, reader=role == names.reader))
+        if rights.may_set_temp_file_limit:
+            await run(admin, roles.superuser_settings_of(role))
+
+
+async def _make_database(admin: Session, names: Names, template: str) -> bool:
+    """True when it was there already."""
+    database, owner = quote_identifier(names.database), quote_identifier(names.owner)
+    limit = await admin.fetchval("SELECT datconnlimit FROM pg_database WHERE datname = $1", names.database)
+    if limit == -2:  # a DROP DATABASE was cut short: nothing but dropping it works
+        await admin.execute(f"DROP DATABASE {database}")
+    adopted = limit not in (None, -2)
+    if adopted:
+        await admin.execute(f"ALTER DATABASE {database} OWNER TO {owner}")
+    else:
+        # Closed until its rights are set: a new database lets everybody in.
+        await admin.execute(
+            f"CREATE DATABASE {database} OWNER {owner} TEMPLATE {quote_identifier(template)}"
+            " ENCODING 'UTF8' ALLOW_CONNECTIONS false"
+        )
+    await run(admin, roles.grants_on_database(names))
+    await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+    return adopted
+
+
+async def _close_own_database(admin: Session) -> None:
+    """The control plane's database is ours: no tenant connects to it. Another's is left alone."""
+    found = await admin.fetchrow(
+        "SELECT datname, has_database_privilege('public', oid, 'CONNECT, TEMP')"
+        " AND pg_has_role(datdba, 'USAGE') AS ours_and_open"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+    if found["ours_and_open"]:
+        await admin.execute(
+            f"REVOKE CONNECT, TEMP ON DATABASE {quote_identifier(found['datname'])} FROM PUBLIC"
+        )
+
+
+async def _end_sessions(admin: Session, names: Names) -> None:
+    for _ in range(20):
+        if not await admin.fetch(TERMINATE, list(names.logins)):
+            return
+    raise Unavailable("provider_unavailable", "Sessions of an agent's roles did not end.", "Try again.")
+
+
+async def _present_roles(admin: Session, names: Names) -> list[str]:
+    rows = await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", list(names.roles))
+    return [row["rolname"] for row in rows]
+
+
+async def _require(admin: Session, names: Names, project_id: str) -> None:
+    if project_id != names.database or len(await _present_roles(admin, names)) < len(names.roles):
+        raise Missing("database_not_found", "This database or one of its roles is not on the server.")
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None]:
+    """The driver's errors as ours. Their text can repeat a URI or names, and stays here."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError:
+        raise Misconfigured(
+            "settings_invalid",
+            "The administrator's role lacks a right it needs on the PostgreSQL server.",
+            "It needs CREATEDB and CREATEROLE, and to have made the roles it manages.",
+        ) from None
+    except asyncpg.InvalidAuthorizationSpecificationError:
+        raise Misconfigured(
+            "settings_invalid", "The PostgreSQL server refused the administrator's role."
+        ) from None
+    except asyncpg.PostgresError as error:
+        state = cast("str", getattr(error, "sqlstate", "unknown"))
+        raise Unavailable(
+            "provider_unavailable", f"The PostgreSQL server refused a step (SQLSTATE {state})."
+        ) from None
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
+        raise Unavailable("provider_unavailable", "The PostgreSQL server cannot be reached.") from None
