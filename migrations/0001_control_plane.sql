@@ -55,7 +55,8 @@ CREATE TABLE user_global_database (
     PRIMARY KEY (id),
     UNIQUE (user_id),
     FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE,
-    CHECK (workspace_id IS NULL)
+    CHECK (workspace_id IS NULL),
+    CHECK (desired_state <> 'deleted')
 ) INHERITS (managed_database);
 CREATE INDEX idx_user_global_database_user_id ON user_global_database (user_id);
 
@@ -63,12 +64,13 @@ CREATE TABLE workspace_database (
     workspace_id text NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (workspace_id),
-    FOREIGN KEY (workspace_id) REFERENCES workspace (id) ON DELETE CASCADE
+    FOREIGN KEY (workspace_id) REFERENCES workspace (id) ON DELETE CASCADE,
+    CHECK (desired_state <> 'deleted')
 ) INHERITS (managed_database);
 CREATE INDEX idx_workspace_database_workspace_id ON workspace_database (workspace_id);
 CREATE INDEX idx_workspace_database_user_id ON workspace_database (user_id);
 
--- A database that is wanted gone. It outlives the user's or the workspace's row, because it is the only
+-- A database that is wanted gone, and the only place where that is wanted. It outlives the user's or the workspace's row, because it is the only
 -- pointer to something that may still cost money.
 CREATE TABLE database_tombstone (
     deleted_at timestamptz NOT NULL DEFAULT now(),
@@ -94,8 +96,10 @@ CREATE INDEX idx_user_db_budget_exceeded ON user_db_budget (budget_exceeded);
 
 -- The tombstone is written by the database itself, in the transaction that removes the row: also when a host
 -- deletes its user or workspace without asking us and only the cascade fires. Credentials are not carried over,
--- and a database that belongs to the user is left alone.
-CREATE FUNCTION bury_database() RETURNS trigger LANGUAGE plpgsql AS $$
+-- and a database that belongs to the user is left alone. A cascade runs as whoever deletes, with their search
+-- path and time zone; the tombstone is ours whoever that is.
+CREATE FUNCTION bury_database() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' AS $$
 BEGIN
     IF OLD.ownership_type = 'platform' THEN
         INSERT INTO database_tombstone (
@@ -111,19 +115,33 @@ BEGIN
     RETURN NULL;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION bury_database() FROM PUBLIC;
 CREATE TRIGGER bury_database AFTER DELETE ON user_global_database
     FOR EACH ROW EXECUTE FUNCTION bury_database();
 CREATE TRIGGER bury_database AFTER DELETE ON workspace_database
     FOR EACH ROW EXECUTE FUNCTION bury_database();
 
--- Servers keep what they resolved in memory and drop it when this channel names it (services/access.py).
+-- Servers keep what they resolved in memory and forget it when this channel speaks (docs/adr/0006). What only
+-- the reconciler or the meter cares about is not worth saying.
 CREATE FUNCTION announce_database() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('agentdb_database', COALESCE(NEW.id, OLD.id));
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER announce_database AFTER INSERT OR UPDATE OR DELETE ON user_global_database
-    FOR EACH ROW EXECUTE FUNCTION announce_database();
-CREATE TRIGGER announce_database AFTER INSERT OR UPDATE OR DELETE ON workspace_database
-    FOR EACH ROW EXECUTE FUNCTION announce_database();
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF
+    user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri
+    ON user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF
+    user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri
+    ON workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+-- Who owns a workspace decides what its agent reaches, also when the host gives it to someone else.
+CREATE FUNCTION announce_workspace() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('agentdb_database', NEW.id);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER announce_workspace AFTER UPDATE OF owner_id ON workspace
+    FOR EACH ROW EXECUTE FUNCTION announce_workspace();

@@ -10,6 +10,7 @@ import pytest
 
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
+from support.postgres import own_database
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,10 @@ def embedded() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def admin_uri(embedded: EmbeddedPostgres) -> ConnectionUri:
     return embedded.admin_uri
+
+
+@pytest.fixture
+def control_uri(admin_uri: ConnectionUri) -> Iterator[ConnectionUri]:
+    """An empty database for one test, of a role that owns it and may do nothing else."""
+    with own_database(admin_uri) as uri:
+        yield uri

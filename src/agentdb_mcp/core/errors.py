@@ -130,9 +130,12 @@ class Misconfigured(AgentDbError):
             "encryption_key_malformed",
             "encryption_key_unknown",
             "ciphertext_invalid",
+            "schema_incomplete",
             "schema_edited",
             "schema_newer",
             "policy_invalid",
+            "provider_limit_reached",
+            "provider_refused",
             "postgres_binaries_missing",
             "data_directory_invalid",
         }

@@ -1,0 +1,240 @@
+CREATE TABLE database_tombstone (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    user_id text NOT NULL,
+    workspace_id text,
+    ownership_type text DEFAULT 'platform'::text NOT NULL,
+    provider text NOT NULL,
+    neon_project_id text,
+    neon_branch_id text,
+    neon_connection_uri text,
+    writer_connection_uri text,
+    reader_connection_uri text,
+    database_name text DEFAULT 'neondb'::text NOT NULL,
+    current_period_cost_cents integer DEFAULT 0,
+    last_consumption_sync timestamp without time zone,
+    created_at timestamp without time zone DEFAULT now() NOT NULL,
+    updated_at timestamp without time zone,
+    desired_state text DEFAULT 'active'::text NOT NULL,
+    observed_state text DEFAULT 'unknown'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_token text,
+    lease_expires_at timestamp with time zone,
+    last_error text,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT database_tombstone_desired_state_check CHECK ((desired_state = 'deleted'::text)),
+    CONSTRAINT database_tombstone_pkey PRIMARY KEY (id),
+    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text])))
+) INHERITS (managed_database);
+
+CREATE TABLE managed_database (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    user_id text NOT NULL,
+    workspace_id text,
+    ownership_type text DEFAULT 'platform'::text NOT NULL,
+    provider text NOT NULL,
+    neon_project_id text,
+    neon_branch_id text,
+    neon_connection_uri text,
+    writer_connection_uri text,
+    reader_connection_uri text,
+    database_name text DEFAULT 'neondb'::text NOT NULL,
+    current_period_cost_cents integer DEFAULT 0,
+    last_consumption_sync timestamp without time zone,
+    created_at timestamp without time zone DEFAULT now() NOT NULL,
+    updated_at timestamp without time zone,
+    desired_state text DEFAULT 'active'::text NOT NULL,
+    observed_state text DEFAULT 'unknown'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_token text,
+    lease_expires_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
+    CONSTRAINT managed_database_parent_is_empty CHECK (false) NO INHERIT
+);
+
+CREATE TABLE schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_migration_pkey PRIMARY KEY (version)
+);
+
+CREATE TABLE subscription (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    reference_id text NOT NULL,
+    plan text DEFAULT 'free'::text NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    CONSTRAINT subscription_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE "user" (
+    id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT user_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE user_db_budget (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    user_id text NOT NULL,
+    custom_budget_cents integer,
+    budget_exceeded boolean DEFAULT false NOT NULL,
+    current_period_start timestamp without time zone DEFAULT now() NOT NULL,
+    total_cost_cents integer DEFAULT 0,
+    last_sync timestamp without time zone,
+    created_at timestamp without time zone DEFAULT now() NOT NULL,
+    updated_at timestamp without time zone,
+    CONSTRAINT user_db_budget_pkey PRIMARY KEY (id),
+    CONSTRAINT user_db_budget_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+    CONSTRAINT user_db_budget_user_id_key UNIQUE (user_id)
+);
+
+CREATE TABLE user_global_database (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    user_id text NOT NULL,
+    workspace_id text,
+    ownership_type text DEFAULT 'platform'::text NOT NULL,
+    provider text NOT NULL,
+    neon_project_id text,
+    neon_branch_id text,
+    neon_connection_uri text,
+    writer_connection_uri text,
+    reader_connection_uri text,
+    database_name text DEFAULT 'neondb'::text NOT NULL,
+    current_period_cost_cents integer DEFAULT 0,
+    last_consumption_sync timestamp without time zone,
+    created_at timestamp without time zone DEFAULT now() NOT NULL,
+    updated_at timestamp without time zone,
+    desired_state text DEFAULT 'active'::text NOT NULL,
+    observed_state text DEFAULT 'unknown'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_token text,
+    lease_expires_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
+    CONSTRAINT user_global_database_desired_state_check CHECK ((desired_state <> 'deleted'::text)),
+    CONSTRAINT user_global_database_pkey PRIMARY KEY (id),
+    CONSTRAINT user_global_database_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
+    CONSTRAINT user_global_database_user_id_key UNIQUE (user_id),
+    CONSTRAINT user_global_database_workspace_id_check CHECK ((workspace_id IS NULL))
+) INHERITS (managed_database);
+
+CREATE TABLE workspace (
+    id text NOT NULL,
+    owner_id text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES "user"(id) ON DELETE CASCADE,
+    CONSTRAINT workspace_pkey PRIMARY KEY (id)
+);
+
+CREATE TABLE workspace_database (
+    id text DEFAULT (gen_random_uuid())::text NOT NULL,
+    user_id text NOT NULL,
+    workspace_id text NOT NULL,
+    ownership_type text DEFAULT 'platform'::text NOT NULL,
+    provider text NOT NULL,
+    neon_project_id text,
+    neon_branch_id text,
+    neon_connection_uri text,
+    writer_connection_uri text,
+    reader_connection_uri text,
+    database_name text DEFAULT 'neondb'::text NOT NULL,
+    current_period_cost_cents integer DEFAULT 0,
+    last_consumption_sync timestamp without time zone,
+    created_at timestamp without time zone DEFAULT now() NOT NULL,
+    updated_at timestamp without time zone,
+    desired_state text DEFAULT 'active'::text NOT NULL,
+    observed_state text DEFAULT 'unknown'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
+    lease_token text,
+    lease_expires_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
+    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
+    CONSTRAINT workspace_database_desired_state_check CHECK ((desired_state <> 'deleted'::text)),
+    CONSTRAINT workspace_database_pkey PRIMARY KEY (id),
+    CONSTRAINT workspace_database_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspace(id) ON DELETE CASCADE,
+    CONSTRAINT workspace_database_workspace_id_key UNIQUE (workspace_id)
+) INHERITS (managed_database);
+
+CREATE INDEX idx_database_tombstone_open ON public.database_tombstone USING btree (next_attempt_at) WHERE (observed_state <> 'deleted'::text);
+
+CREATE INDEX idx_subscription_reference_id ON public.subscription USING btree (reference_id);
+
+CREATE INDEX idx_user_db_budget_exceeded ON public.user_db_budget USING btree (budget_exceeded);
+
+CREATE INDEX idx_user_db_budget_user_id ON public.user_db_budget USING btree (user_id);
+
+CREATE INDEX idx_user_global_database_user_id ON public.user_global_database USING btree (user_id);
+
+CREATE INDEX idx_workspace_database_user_id ON public.workspace_database USING btree (user_id);
+
+CREATE INDEX idx_workspace_database_workspace_id ON public.workspace_database USING btree (workspace_id);
+
+CREATE OR REPLACE FUNCTION public.announce_database()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM pg_notify('agentdb_database', COALESCE(NEW.id, OLD.id));
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.announce_workspace()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM pg_notify('agentdb_database', NEW.id);
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.bury_database()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+BEGIN
+    IF OLD.ownership_type = 'platform' THEN
+        INSERT INTO database_tombstone (
+            id, user_id, workspace_id, ownership_type, provider, neon_project_id, neon_branch_id, database_name,
+            current_period_cost_cents, last_consumption_sync, created_at, updated_at, desired_state,
+            observed_state, lease_token, lease_expires_at
+        ) VALUES (
+            OLD.id, OLD.user_id, OLD.workspace_id, OLD.ownership_type, OLD.provider, OLD.neon_project_id,
+            OLD.neon_branch_id, OLD.database_name, OLD.current_period_cost_cents, OLD.last_consumption_sync,
+            OLD.created_at, now(), 'deleted', 'unknown', OLD.lease_token, OLD.lease_expires_at
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+CREATE TRIGGER announce_workspace AFTER UPDATE OF owner_id ON public.workspace FOR EACH ROW EXECUTE FUNCTION announce_workspace();
+
+CREATE TRIGGER bury_database AFTER DELETE ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION bury_database();
+
+CREATE TRIGGER bury_database AFTER DELETE ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION bury_database();
