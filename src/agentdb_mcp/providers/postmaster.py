@@ -33,7 +33,6 @@ PORTS = range(20_000, 30_000)
 """Below what Linux (32768-) and macOS (49152-) hand out for outgoing connections."""
 
 PORT_TAKEN = "could not bind"
-STILL_DYING = "pre-existing shared memory block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,14 @@ class Postmaster:
 
     def start(self, binaries: Binaries, service: ServiceUser, port: int | None) -> Running:
         """Join the server or start it, on `port` if that is free, else on another one."""
-        if is_held(self.lock):
-            self._await(lambda: self._ready() is not None or not is_held(self.lock), START_SECONDS)
         for _ in range(START_TRIES):
+            # Another process's server may be coming up, or the last children of a killed one going down.
+            self._await(lambda: self._ready() is not None or not is_held(self.lock), START_SECONDS)
             if (running := self.running()) is not None:
                 return running
             port = port if port and _is_free(port) else free_port()
-            self._spawn(binaries, service, port)
+            if not self._spawn(binaries, service, port):
+                continue
             self._await(lambda: self._ready() is not None or not is_held(self.lock), START_SECONDS)
             if (running := self.running()) is not None:
                 return running
@@ -111,15 +111,17 @@ class Postmaster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid_file[0].pid, request)
 
-    def _spawn(self, binaries: Binaries, service: ServiceUser, port: int) -> None:
+    def _spawn(self, binaries: Binaries, service: ServiceUser, port: int) -> bool:
+        """False when the lock was not to be had: look again."""
         held = open_lock(self.lock)
         try:
             if not try_exclusive(held):
-                return  # processes of a killed server are still going; the caller waits
+                return False
             # Nothing serves this folder, so whatever the pid file names is not its server.
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             with self._open_log() as log:
                 _detach(self._command(binaries, port), log, held, self.place, service)
+            return True
         finally:
             os.close(held)
 
@@ -132,7 +134,7 @@ class Postmaster:
         options = [f"--{name}={value}" for name, value in settings.items()]
         return [binaries.postgres, "-D", str(self.data), *options]
 
-    def _open_log(self) -> "contextlib.AbstractContextManager[int]":
+    def _open_log(self) -> contextlib.AbstractContextManager[int]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.log, flags, 0o600)
         if os.fstat(descriptor).st_size > LOG_LIMIT_BYTES:
@@ -144,9 +146,6 @@ class Postmaster:
         """Return when trying again makes sense, raise when it does not."""
         words = self.log.read_text(errors="replace").rpartition("-- start --\n")[2]
         if PORT_TAKEN in words:
-            return
-        if STILL_DYING in words or is_held(self.lock):
-            self._await(lambda: not is_held(self.lock), STOP_SECONDS)
             return
         if NO_SPACE in words:
             raise Unavailable(
