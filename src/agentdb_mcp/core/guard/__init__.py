@@ -1,0 +1,20 @@
+"""The SQL guard: text -> facts -> decision -> ApprovedSql. See docs/explanation/guard.md."""
+
+from agentdb_mcp.core.guard.classes import StatementClass, Tool
+from agentdb_mcp.core.guard.decision import ApprovedSql
+from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
+from agentdb_mcp.core.guard.guard import Guard, Judgement
+from agentdb_mcp.core.guard.policy import Policy, load_policies
+from agentdb_mcp.core.guard.verdict import Verdict
+
+__all__ = [
+    "GRAMMAR_MAJOR",
+    "ApprovedSql",
+    "Guard",
+    "Judgement",
+    "Policy",
+    "StatementClass",
+    "Tool",
+    "Verdict",
+    "load_policies",
+]

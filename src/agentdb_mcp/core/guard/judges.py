@@ -1,0 +1,218 @@
+"""One judge for each kind of fact. Each says what it objects to, or nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from agentdb_mcp.core.guard.classes import StatementClass, Tool, tool_of
+from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, NameKind, Trait
+from agentdb_mcp.core.guard.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A rule that a fact breaks."""
+
+    rule: str
+    found: str
+    position: int | None
+    words: dict[str, str] = field(default_factory=dict)
+    """More keywords for the rule's texts."""
+
+
+def judge(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection]:
+    """Every objection, the most telling first."""
+    for trait in facts.traits:
+        if trait.feature is Feature.UNKNOWN_NODE:
+            yield Objection("statement.unknown", trait.found, trait.position)
+    for command in facts.commands:
+        yield from _command(command, policy)
+    for name in facts.names:
+        yield from _NAME_JUDGES[name.kind](name, policy)
+    for trait in facts.traits:
+        yield from _trait(trait, policy)
+    if facts.depth > policy.limits.max_tree:
+        yield Objection("text.depth", f"{facts.depth} levels", None)
+    yield from _tool(facts, policy, tool)
+
+
+_CLASS_RULES: Final = {
+    StatementClass.TRANSACTION: "statement.transaction",
+    StatementClass.SESSION: "statement.session",
+    StatementClass.COPY: "statement.copy",
+    StatementClass.SERVER: "statement.server",
+}
+
+_INSTEAD: Final = {
+    "SET": "Limits and settings belong to the server; schema-qualify names instead of changing search_path.",
+    "RESET": "Settings are as the server made them.",
+    "LOCK": "Use SELECT … FOR UPDATE, or one statement that does it all.",
+    "LISTEN": "Ask the table again later.",
+    "NOTIFY": "Write a row that the others read.",
+    "PREPARE": "Send the statement itself; parameters go beside it.",
+    "EXECUTE": "Send the statement itself; parameters go beside it.",
+    "DECLARE": "Use LIMIT, and go on after the last key that you saw.",
+    "FETCH": "Use LIMIT, and go on after the last key that you saw.",
+    "GRANT": "Every right that you need in this database you have.",
+    "REVOKE": "Rights in this database are the server's to give.",
+    "ALTER DEFAULT PRIVILEGES": "Rights in this database are the server's to give.",
+    "TRUNCATE": "Use DELETE with a WHERE clause.",
+}
+
+
+def _command(command: Command, policy: Policy) -> Iterator[Objection]:
+    if policy.allows(command.name):
+        return
+    rule = _CLASS_RULES.get(command.klass, "statement.command")
+    instead = _INSTEAD.get(command.name.partition(" ")[0], _INSTEAD.get(command.name, "Leave it out."))
+    yield Objection(rule, command.name, command.position, {"instead": instead})
+
+
+def _tool(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection]:
+    right = tool_of(facts.klass)
+    if right is None or not policy.serves(right):
+        top = facts.commands[0] if facts.commands else Command("The statement", facts.klass, None, top=True)
+        yield Objection("statement.command", top.name, top.position, {"instead": "Only reading is allowed."})
+    elif tool is not None and tool != right:
+        words = {"tool": tool, "right": right}
+        yield Objection("tool.mismatch", f"A statement of the class {facts.klass}", None, words)
+
+
+def _function(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.name == "current_setting":
+        if (name.argument or "").lower() not in policy.shown_settings:
+            yield Objection(
+                "setting.refused", name.argument or "that is computed", name.position, _shown(policy)
+            )
+        return
+    family = policy.functions.family_of(name.name)
+    if family is not None:
+        instead = f"Instead, {family.instead}." if family.instead else "Remove the call."
+        yield Objection("function.refused", name.text, name.position, {"why": family.why, "instead": instead})
+    elif policy.functions.mode == "allow" and name.name not in policy.functions.allowed:
+        yield Objection("function.unlisted", name.text, name.position)
+    else:
+        yield from _schema_open(name, policy)
+
+
+def _relation(name: Name, policy: Policy) -> Iterator[Objection]:
+    if len(name.path) > 2:
+        yield Objection("relation.database", name.text, name.position)
+    elif name.access is not Access.READ and _is_systems(name, policy):
+        yield Objection("relation.protected", name.text, name.position)
+    elif name.schema == "information_schema":
+        if name.name not in policy.information_schema:
+            yield Objection("relation.catalog", name.text, name.position)
+    elif name.schema == "pg_catalog" or (name.name.startswith("pg_") and not name.schema):
+        if name.name not in policy.catalogs:
+            yield Objection("relation.catalog", name.text, name.position)
+    elif name.schema.startswith("pg_"):
+        yield Objection("relation.catalog", name.text, name.position)
+    else:
+        yield from _schema_open(name, policy)
+
+
+def _is_systems(name: Name, policy: Policy) -> bool:
+    return name.schema in policy.schemas.protected or (not name.schema and name.name.startswith("pg_"))
+
+
+def _schema_open(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.schema and name.schema != "pg_catalog" and name.schema not in policy.schemas.allowed:
+        words = {"instead": ", ".join(sorted(policy.schemas.allowed.names))}
+        yield Objection("relation.schema", name.text, name.position, words)
+
+
+def _type(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.name in policy.refused_types or name.name.removeprefix("_") in policy.refused_types:
+        yield Objection("type.refused", name.text, name.position)
+    else:
+        yield from _schema_open(name, policy)
+
+
+def _object(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.access is not Access.READ and name.schema in policy.schemas.protected:
+        yield Objection("relation.protected", name.text, name.position)
+    else:
+        yield from _schema_open(name, policy)
+
+
+def _schema(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.access is Access.READ:
+        if name.name.startswith("pg_") or name.name == "information_schema":
+            yield Objection("relation.protected", name.text, name.position)
+    elif name.name in policy.schemas.protected:
+        yield Objection("relation.protected", name.text, name.position)
+    elif name.access is Access.WRITE and name.name in policy.schemas.kept:
+        yield Objection("schema.kept", name.text, name.position)
+
+
+def _role(name: Name, policy: Policy) -> Iterator[Objection]:
+    yield Objection("role.named", name.text, name.position)
+
+
+def _tablespace(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.name != "pg_default":
+        yield Objection("tablespace.named", name.text, name.position)
+
+
+def _extension(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.name not in policy.extensions:
+        words = {"instead": ", ".join(sorted(policy.extensions.names))}
+        yield Objection("extension.refused", name.text, name.position, words)
+
+
+def _language(name: Name, policy: Policy) -> Iterator[Objection]:
+    if name.name not in policy.languages:
+        languages = " or ".join(sorted(policy.languages.names))
+        instead = f"Write it in {languages}." if languages else "This database takes no routines."
+        yield Objection("language.refused", name.text, name.position, {"instead": instead})
+
+
+def _setting(name: Name, policy: Policy) -> Iterator[Objection]:
+    listed = policy.routine_settings if name.access is Access.ROUTINE else policy.shown_settings
+    if name.access is not Access.WRITE and name.name.lower() not in listed:
+        words = {"instead": f"A routine may set: {', '.join(sorted(listed.names))}."}
+        yield Objection(
+            "setting.refused",
+            name.text,
+            name.position,
+            words if name.access is Access.ROUTINE else _shown(policy),
+        )
+
+
+def _shown(policy: Policy) -> dict[str, str]:
+    return {"instead": "Among those that may be read are server_version, timezone and search_path."}
+
+
+_NAME_JUDGES: Final[dict[NameKind, Callable[[Name, Policy], Iterator[Objection]]]] = {
+    NameKind.FUNCTION: _function,
+    NameKind.RELATION: _relation,
+    NameKind.TYPE: _type,
+    NameKind.OBJECT: _object,
+    NameKind.SCHEMA: _schema,
+    NameKind.ROLE: _role,
+    NameKind.TABLESPACE: _tablespace,
+    NameKind.EXTENSION: _extension,
+    NameKind.LANGUAGE: _language,
+    NameKind.SETTING: _setting,
+}
+
+_TRAIT_RULES: Final = {
+    Feature.UPDATE_ALL: "dml.update_all",
+    Feature.DELETE_ALL: "dml.delete_all",
+    Feature.CASCADE: "ddl.cascade",
+    Feature.TEMPORARY: "ddl.temporary",
+    Feature.ALTER_ACTION: "ddl.alter_action",
+    Feature.WHOLE_DATABASE: "maintenance.whole_database",
+    Feature.DYNAMIC_SQL: "routine.dynamic_sql",
+    Feature.SECURITY_DEFINER: "routine.security_definer",
+    Feature.ROUTINE_TRANSACTION: "routine.transaction",
+    Feature.SWALLOWED_CANCEL: "routine.swallowed_cancel",
+    Feature.UNREADABLE_BODY: "routine.unreadable",
+}
+
+
+def _trait(trait: Trait, policy: Policy) -> Iterator[Objection]:
+    rule = _TRAIT_RULES.get(trait.feature)
+    if rule is not None and trait.feature.value not in policy.features:
+        yield Objection(rule, trait.found, trait.position)
