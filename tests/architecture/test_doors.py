@@ -9,11 +9,26 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "agentdb_mcp"
 
 DOORS = {
-    "reveal": {"execution/pools.py", "store/cipher.py", "store/connect.py", "providers/server.py"},
+    "reveal": {
+        "execution/pools.py",
+        "store/cipher.py",
+        "store/connect.py",
+        "providers/server.py",
+        "providers/neon_session.py",
+        "providers/neon_http.py",  # the API key, into the header
+        "fake_neon/postgres.py",
+    },
     "ApprovedSql": {"core/guard/decision.py"},
     "Principal": {"services/access.py"},
     "Target": {"services/access.py"},
-    "ConnectionUri": {"store/cipher.py", "providers/server.py", "providers/embedded.py", "settings.py"},
+    "ConnectionUri": {
+        "store/cipher.py",
+        "providers/server.py",
+        "providers/embedded.py",
+        "providers/neon_api.py",
+        "providers/neon_session.py",
+        "settings.py",
+    },
 }
 """Called name -> the files that may call it."""
 

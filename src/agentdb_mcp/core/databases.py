@@ -75,6 +75,8 @@ class DatabaseSpec:
 
     id: DatabaseId
     kind: Kind
+    plan: str = "free"
+    """The owner's plan, where it decides sizes. One the provider does not know is treated as free."""
 
 
 @dataclass(frozen=True, slots=True)

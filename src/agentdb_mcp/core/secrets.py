@@ -66,3 +66,10 @@ class KeyText(Masked):
     """An encryption key as its operator wrote it: 64 hexadecimal digits, if all is well."""
 
     __slots__ = ()
+
+
+@final
+class ApiKey(Masked):
+    """A provider's API key. Neon's equals every database's password (NEON_API_KEY)."""
+
+    __slots__ = ()

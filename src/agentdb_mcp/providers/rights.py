@@ -66,7 +66,9 @@ async def borrowed(session: Session, names: Names, rights: Rights) -> AsyncGener
 
 
 async def _present(session: Session, names: Names) -> LiteralString:
-    rows = await session.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", list(names.roles))
+    rows = await session.fetch(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY($1) AND rolname <> current_user", list(names.roles)
+    )
     return ", ".join(quote_identifier(row["rolname"]) for row in rows)
 
 

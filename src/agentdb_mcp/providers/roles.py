@@ -61,10 +61,16 @@ def make_roles(names: Names, present: Collection[str], *, superuser: bool) -> It
     for role in names.roles:
         # Before 16 an owner with NOINHERIT would not own the schema "public" of its database.
         inherit: LiteralString = "INHERIT" if role == names.owner else "NOINHERIT"
-        if role in present:
-            yield f"ALTER ROLE {quote_identifier(role)} {PLAIN if superuser else PLAIN_FOR_OTHERS} {inherit}"
-        else:
-            yield f"CREATE ROLE {quote_identifier(role)} NOLOGIN {PLAIN} {inherit}"
+        yield make_role(role, inherit, present=role in present, superuser=superuser)
+
+
+def make_role(
+    name: str, inherit: LiteralString = "NOINHERIT", *, present: bool, superuser: bool
+) -> LiteralString:
+    """One role that cannot log in yet, or an existing one set right."""
+    if present:
+        return f"ALTER ROLE {quote_identifier(name)} {PLAIN if superuser else PLAIN_FOR_OTHERS} {inherit}"
+    return f"CREATE ROLE {quote_identifier(name)} NOLOGIN {PLAIN} {inherit}"
 
 
 def settings_of(name: str, *, reader: bool) -> Iterator[LiteralString]:

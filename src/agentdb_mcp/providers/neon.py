@@ -1,0 +1,232 @@
+"""Databases as Neon projects: one project each, found again by a name that holds the database's whole id.
+
+Neon offers no idempotency key and lets names repeat. So every change of ours either looks first and sends one
+POST at most, or sets something to a value and can be repeated. docs/adr/0010 says why, and what follows.
+"""
+
+import contextlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
+from agentdb_mcp.core.errors import Missing, Unavailable
+from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
+from agentdb_mcp.providers.neon_api import NeonApi
+from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
+from agentdb_mcp.providers.neon_http import BASE_URL, NeonHttp
+from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
+from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
+from agentdb_mcp.providers.neon_roles import furnish
+
+PREFIX: Final = "agentdb"
+
+_UNDATED: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A project that bears a name of ours, whoever knows of it."""
+
+    project_id: str
+    database_id: DatabaseId
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Every project that is ours by name and organization. Not complete: what is missing proves nothing."""
+
+    owned: tuple[Owned, ...]
+    complete: bool
+
+
+class NeonProvider:
+    """The provider protocol on Neon's API."""
+
+    def __init__(
+        self,
+        api: NeonApi,
+        *,
+        plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
+        prefix: str = PREFIX,
+    ) -> None:
+        self._api = api
+        self._plans = plans
+        self._prefix = prefix
+
+    @property
+    def name(self) -> str:
+        """The value stored in `managed_database.provider`."""
+        return "neon"
+
+    async def create(self, spec: DatabaseSpec) -> Provisioned:
+        """Make the project and its roles; or adopt what is there, bring back what somebody deleted at Neon
+        less than 7 days ago, and delete what a doubled request left beside it.
+        """
+        found, created = await self._live(spec), None
+        if not found:
+            created = await self._recover_or_make(spec)
+            found = await self._live(spec) or _projects(created)
+        if not found:
+            raise OutcomeUnknown
+        for extra in found[1:]:
+            await self._api.delete_project(extra.id)
+        branch_id, owner = await self._readied(spec, found[0].id, created)
+        credentials, unhardened = await furnish(owner, spec.id)
+        return Provisioned(found[0].id, branch_id, DATABASE, credentials, unhardened)
+
+    async def pause(self, spec: DatabaseSpec, project_id: str) -> None:  # noqa: ARG002 - the protocol's
+        """Disable every compute, read replicas included; then the backstop, a quota that is used up at once.
+
+        A quota alone is neither instant nor complete: it is judged on figures up to an hour old.
+        """
+        for endpoint in await self._api.endpoints(project_id):
+            if not endpoint.disabled:
+                await self._api.change_endpoint(project_id, endpoint.id, {"disabled": True})
+        await self._api.set_quota(project_id, SHUT)
+
+    async def resume(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Undo a pause in reverse, with the sizes of the plan as it is now."""
+        plan = self._plan(spec)
+        await self._api.set_quota(project_id, plan.quota)
+        for endpoint in await self._endpoints(project_id):
+            if endpoint.disabled or endpoint.size != plan.size:
+                await self._api.change_endpoint(
+                    project_id, endpoint.id, {"disabled": False, **plan.size.body()}
+                )
+
+    async def tune(self, spec: DatabaseSpec, project_id: str) -> None:
+        """After a change of plan: the computes' sizes and the history. A paused project stays paused.
+
+        The project's own defaults would apply to new computes only.
+        """
+        plan = self._plan(spec)
+        await self._api.set_history(project_id, plan.history_retention_seconds)
+        for endpoint in await self._endpoints(project_id):
+            if endpoint.size != plan.size:
+                await self._api.change_endpoint(project_id, endpoint.id, plan.size.body())
+
+    async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
+        """Delete the project and whatever else bears its name. Neon keeps it recoverable for 7 days."""
+        if project_id is not None:
+            await self._api.delete_project(project_id)
+        for project in await self._live(spec):
+            await self._api.delete_project(project.id)
+
+    async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
+        """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of
+        another organization sees none of ours, and making them anew would leave everybody's data behind.
+        """
+        if project_id is None:
+            return Observed.UNKNOWN if await self._live(spec) else Observed.DELETED
+        try:
+            project = await self._api.project(project_id)
+            endpoints = await self._api.endpoints(project_id)
+        except Gone:
+            deleted = await self._api.projects(project_id, recoverable=True)
+            known = any(each.id == project_id for each in deleted.items)
+            return Observed.DELETED if known else Observed.UNKNOWN
+        return _state(project, endpoints)
+
+    async def census(self) -> Census:
+        """Every live project of ours, for the search for orphans both ways."""
+        ours = re.compile(rf"{re.escape(self._prefix)}-(?:agent|global)-([0-9a-f-]{{36}})")
+        listing = await self._api.projects(f"{self._prefix}-")
+        owned = tuple(
+            Owned(project.id, DatabaseId(match[1]), project.created_at)
+            for project in listing.items
+            if self._is_of_our_organization(project) and (match := ours.fullmatch(project.name))
+        )
+        return Census(owned, listing.complete)
+
+    async def close(self) -> None:
+        """Release connections."""
+        await self._api.close()
+
+    async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
+        """None: it was brought back, or it is not known whether it was made."""
+        for deleted in self._exact(spec, await self._api.projects(self._name_of(spec), recoverable=True)):
+            await self._api.recover_project(deleted.id)
+            return None
+        # Never a second POST in one call: the first may still be under way. The next call looks first.
+        with contextlib.suppress(OutcomeUnknown):
+            return await self._api.create_project(self._plan(spec).body(self._name_of(spec)))
+        return None
+
+    async def _readied(
+        self, spec: DatabaseSpec, project_id: str, created: Created | None
+    ) -> tuple[str, ConnectionUri]:
+        """The branch and the owner's URI, once nothing is under way and the compute may start."""
+        if created is not None and created.project.id == project_id and created.owner is not None:
+            await self._api.wait_for(project_id, created.operations)
+            return created.branch.id, created.owner
+        await self._api.settle(project_id)
+        await self.resume(spec, project_id)
+        branch_id = next((each.id for each in await self._api.branches(project_id) if each.default), "")
+        owner = await self._api.owner_uri(project_id, branch_id, database=DATABASE, role=OWNER)
+        return branch_id, owner
+
+    async def _live(self, spec: DatabaseSpec) -> list[Project]:
+        """The projects of this name. Raises Unavailable when it cannot be told that there is none."""
+        listing = await self._api.projects(self._name_of(spec))
+        found = self._exact(spec, listing)
+        if not found and not listing.complete:
+            raise Unavailable("provider_unavailable", "Neon could not list all projects.")
+        return found
+
+    def _exact(self, spec: DatabaseSpec, listing: Projects) -> list[Project]:
+        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one."""
+        name = self._name_of(spec)
+        found = [each for each in listing.items if each.name == name and self._is_of_our_organization(each)]
+        return sorted(found, key=lambda each: (each.created_at or _UNDATED, each.id))
+
+    def _is_of_our_organization(self, project: Project) -> bool:
+        return self._api.org_id in {None, project.org_id}
+
+    async def _endpoints(self, project_id: str) -> tuple[Endpoint, ...]:
+        endpoints = await self._api.endpoints(project_id)
+        if not endpoints:
+            raise Missing(
+                "database_not_found",
+                "The Neon project has no compute any more.",
+                "Somebody deleted it at Neon: add one to the project's default branch there.",
+            )
+        return endpoints
+
+    def _name_of(self, spec: DatabaseSpec) -> str:
+        return f"{self._prefix}-{spec.kind}-{spec.id}"
+
+    def _plan(self, spec: DatabaseSpec) -> ProjectDefaults:
+        return self._plans.get(spec.plan) or self._plans["free"]
+
+
+def open_neon(
+    key: ApiKey | None,
+    *,
+    org_id: str | None = None,
+    base_url: str = BASE_URL,
+    plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
+    prefix: str = PREFIX,
+) -> NeonProvider:
+    """The provider for an operator's key. Raises Misconfigured("settings_invalid") when there is none."""
+    if key is None:
+        raise key_missing()
+    return NeonProvider(NeonApi(NeonHttp(key, base_url=base_url), org_id=org_id), plans=plans, prefix=prefix)
+
+
+def _projects(created: Created | None) -> list[Project]:
+    return [created.project] if created else []
+
+
+def _state(project: Project, endpoints: tuple[Endpoint, ...]) -> Observed:
+    """Half a pause, or none of our making, is neither."""
+    disabled = {endpoint.disabled for endpoint in endpoints}
+    if disabled == {True} and project.quota == SHUT:
+        return Observed.PAUSED
+    if disabled == {False} and project.quota != SHUT:
+        return Observed.ACTIVE
+    return Observed.UNKNOWN
