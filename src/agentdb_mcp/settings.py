@@ -5,12 +5,21 @@ docs/reference/settings.md explains every name; a test compares the two both way
 
 import difflib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.results import Caps
@@ -30,22 +39,21 @@ def _keys(text: str) -> tuple[KeyText, ...]:
     return tuple(KeyText(part.strip()) for part in text.split(",") if part.strip())
 
 
-Home = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("names a user's home that is not there") from None
+
+
+Home = Annotated[Path, AfterValidator(_absolute)]
 LowerCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """What an operator may set. Secrets are only wrapped here: their form is judged where they are used."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        case_sensitive=True,
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-        arbitrary_types_allowed=True,
-        validate_default=False,
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
     home: Home = Field(default_factory=_default_home, validation_alias="AGENTDB_HOME")
     """Where the embedded Postgres and the key file live."""
@@ -62,7 +70,7 @@ class Settings(BaseSettings):
         default=None, validation_alias="NEON_CONNECTION_ENCRYPTION_KEY"
     )
     """The key that seals; None means the key file in `home`, where that is allowed (store/keys.py)."""
-    old_encryption_keys: Annotated[tuple[KeyText, ...], NoDecode, PlainValidator(_keys)] = Field(
+    old_encryption_keys: Annotated[tuple[KeyText, ...], PlainValidator(_keys)] = Field(
         default=(), validation_alias="AGENTDB_OLD_ENCRYPTION_KEYS"
     )
     """Keys that still open what they sealed."""
@@ -98,11 +106,15 @@ class Settings(BaseSettings):
         return Caps(self.max_rows, self.max_result_bytes, self.statement_timeout_seconds)
 
 
-def read_settings() -> Settings:
-    """What the environment says. Raises Misconfigured("settings_invalid"): all problems, never a value."""
-    problems = [_unknown(name) for name in sorted(set(os.environ) - names()) if _is_ours(name)]
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """What the environment says; an empty value counts as absent.
+
+    Raises Misconfigured("settings_invalid") with all problems at once, and never a value.
+    """
+    given = os.environ if environment is None else environment
+    problems = [_unknown(name) for name in sorted(set(given) - names()) if _is_ours(name)]
     try:
-        settings = Settings()
+        settings = Settings.model_validate({name: given[name] for name in names() if given.get(name)})
     except ValidationError as error:
         problems += [_problem(detail) for detail in error.errors(include_input=False)]
     else:

@@ -165,6 +165,10 @@ def test_a_timeout_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch, valu
     assert "AGENTDB_STATEMENT_TIMEOUT_SECONDS: " in error.message
 
 
+def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "AGENTDB_HOME: " in refusal(monkeypatch, AGENTDB_HOME=f"~{CANARY}/x").message
+
+
 def test_a_server_provider_without_a_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AGENTDB_CONTROL_URL" in refusal(monkeypatch, AGENTDB_PROVIDER="server").message
 
@@ -189,3 +193,12 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
 def test_the_example_file_names_only_settings() -> None:
     example = (ROOT / ".env.example").read_text()
     assert set(re.findall(r"^#? ?([A-Z_]+)=", example, re.MULTILINE)) <= names()
+
+
+def test_an_environment_that_is_given_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AGENTDB_MAX_ROWS", "5")
+    settings = read_settings({"AGENTDB_HOME": str(tmp_path)})
+    assert settings.home == tmp_path
+    assert settings.max_rows == 1_000
