@@ -74,6 +74,7 @@ class SessionPool:
             session.terminate()
         if self._afterwards:
             await asyncio.wait(self._afterwards, timeout=2 * GRACE_SECONDS)
+        await asyncio.sleep(0)  # sockets are closed in the loop's next round
 
     def _refuse_when_closed(self, session: Session) -> None:
         if self._closed:

@@ -1,0 +1,112 @@
+"""A TCP proxy in front of PostgreSQL that counts what the client asks, and can cut the line."""
+
+import asyncio
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from agentdb_mcp import dsn
+from agentdb_mcp.core.secrets import ConnectionUri
+
+ASKS_FOR_AN_ANSWER = frozenset({"S", "H", "Q"})
+"""Sync, Flush, Query: after each of them the client waits (PostgreSQL manual, "Message Formats")."""
+
+_UNTYPED_CODES = {80877103: "SSLRequest", 80877102: "CancelRequest"}
+
+
+@dataclass
+class Line:
+    """What passed, client to server: message type -> how many."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    connections: int = 0
+    cut_at: str = ""
+    """Message type at which the connection is reset, once, instead of passing it on."""
+    hold: bool = False
+    """Whether to keep back what the client sends."""
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    @property
+    def round_trips(self) -> int:
+        return sum(count for kind, count in self.sent.items() if kind in ASKS_FOR_AN_ANSWER)
+
+    def clear(self) -> None:
+        self.sent.clear()
+
+    def reset_all(self) -> None:
+        """As a router that forgot its connections does: the next packet is answered by a reset."""
+        for writer in self._writers:
+            _reset(writer)
+        self._writers.clear()
+
+    async def forward(self, reader: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
+        typed = False
+        while True:
+            head = await reader.readexactly(5 if typed else 4)
+            length = int.from_bytes(head[-4:])
+            body = await reader.readexactly(length - 4)
+            kind = head[:1].decode() if typed else _UNTYPED_CODES.get(int.from_bytes(body[:4]), "Startup")
+            if kind == self.cut_at:
+                self.cut_at = ""
+                self.reset_all()
+                return
+            if self.hold:
+                continue
+            self.sent[kind] += 1
+            typed = typed or kind == "Startup"
+            server.write(head + body)
+            await server.drain()
+
+
+@asynccontextmanager
+async def watched(uri: ConnectionUri) -> AsyncIterator[tuple[Line, int]]:
+    """The line in front of a server, and the local port it listens on."""
+    to = dsn.arguments(uri.reveal())
+    line = Line()
+    served: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.add(asyncio.current_task())  # pyright: ignore[reportArgumentType]
+        line.connections += 1
+        back, server = await asyncio.open_connection(to["host"], to["port"])
+        line._writers.append(writer)
+        both = [asyncio.create_task(line.forward(reader, server)), asyncio.create_task(_pump(back, writer))]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+        server.close()
+        writer.close()
+        await asyncio.gather(server.wait_closed(), writer.wait_closed(), return_exceptions=True)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield line, listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        line.reset_all()
+        if served:
+            await asyncio.wait(served, timeout=10)
+
+
+def through(uri: ConnectionUri, port: int) -> ConnectionUri:
+    """The same credentials by way of a local port."""
+    to = dsn.arguments(uri.reveal())
+    return ConnectionUri(
+        f"postgresql://{to['user']}:{to['password']}@127.0.0.1:{port}/{to['database']}?sslmode=disable"
+    )
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER: reset at once
+    writer.transport.abort()
