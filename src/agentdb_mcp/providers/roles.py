@@ -74,7 +74,8 @@ def make_role(
 
 
 def settings_of(name: str, *, reader: bool) -> Iterator[LiteralString]:
-    """The role's own defaults."""
+    """The role's own defaults, and none that it gave itself meanwhile."""
+    yield f"ALTER ROLE {quote_identifier(name)} RESET ALL"
     for setting, value in ROLE_SETTINGS.items():
         yield _setting(name, setting, value)
     if reader:
@@ -99,6 +100,8 @@ def grants_on_database(names: Names) -> Iterator[LiteralString]:
     yield f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"
     yield f"GRANT CONNECT, CREATE ON DATABASE {database} TO {writer}"
     yield f"GRANT CONNECT ON DATABASE {database} TO {reader}"
+    for role in (writer, reader):
+        yield f"ALTER ROLE {role} IN DATABASE {database} RESET ALL"
 
 
 def grants_within(names: Names) -> Iterator[LiteralString]:
