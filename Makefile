@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml Makefile
 	if command -v uv >/dev/null 2>&1; then \
 	  echo "setting up $(VENV) with uv"; \
 	  uv venv --quiet --allow-existing $${python:+--python "$$python"} $(VENV); \
-	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	elif [ -z "$$python" ]; then \
 	  echo "agentdb-mcp needs Python 3.11 or newer, and found none: install it, or set PYTHON=/path/to/python3" >&2; exit 1; \

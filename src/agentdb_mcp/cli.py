@@ -15,6 +15,7 @@ from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
     from agentdb_mcp.services.lifecycle import Receipt
+    from agentdb_mcp.settings import Settings
 
 T = TypeVar("T")
 
@@ -142,7 +143,32 @@ def keys_rotate() -> None:
     """Re-seal every connection URI under the current key (a new one where the key file is ours)."""
     from agentdb_mcp.app import rotate_keys
 
-    print(asyncio.run(rotate_keys(_settings())))
+    def tell(done: int) -> None:
+        print(f"resealed {done}", file=sys.stderr)
+
+    print(asyncio.run(rotate_keys(_settings(), tell)))
+
+
+@postgres.command("status")
+def postgres_status() -> None:
+    """Where the embedded Postgres is, and whether it runs."""
+    from agentdb_mcp.providers.embedded import EmbeddedPostgres
+
+    status = EmbeddedPostgres.status(_settings().home)
+    if status is None:
+        print("no embedded Postgres in this home yet")
+        return
+    print(f"data: {status.data}\nlog:  {status.log}")
+    print(f"running on 127.0.0.1:{status.running.port}" if status.running else "not running")
+
+
+@postgres.command("stop")
+def postgres_stop() -> None:
+    """Stop the embedded Postgres, whoever uses it."""
+    from agentdb_mcp.providers.embedded import EmbeddedPostgres
+
+    EmbeddedPostgres.stop(_settings().home)
+    print("stopped")
 
 
 @cli.command()
@@ -200,10 +226,14 @@ def version() -> None:
     print(__version__)
 
 
-def _settings() -> Any:
+def _settings() -> "Settings":
+    """The environment, read once; from here on log lines go where they belong."""
+    from agentdb_mcp.logs import configure
     from agentdb_mcp.settings import read_settings
 
-    return read_settings()
+    settings = read_settings()
+    configure(settings.log_level)
+    return settings
 
 
 def _run(work: "Callable[[App], Awaitable[T]]") -> T:

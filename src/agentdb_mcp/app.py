@@ -1,0 +1,145 @@
+"""Builds every object once, from the settings, and closes them in reverse.
+
+Two programs are built from the same parts: the operator's, which may make databases, and the agent's
+server, which may not: it never opens an administrator's connection.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from agentdb_mcp import assets
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.settings import Settings
+from agentdb_mcp.store import Rotation, Store, open_keys
+
+if TYPE_CHECKING:
+    from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
+    from agentdb_mcp.entrypoints.mcp.wire import Descriptors
+    from agentdb_mcp.providers.embedded import EmbeddedPostgres
+    from agentdb_mcp.services.lifecycle import LifecycleService
+    from agentdb_mcp.services.reconciler import Reconciler
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What an operator's or a host's process works with."""
+
+    settings: Settings
+    server: "Server"
+    store: Store
+    access: AccessService
+    reconciler: "Reconciler"
+    lifecycle: "LifecycleService"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The PostgreSQL under the control plane: embedded, or the operator's own."""
+
+    control: ConnectionUri
+    """The control plane's database."""
+    admin: ConnectionUri
+    """May make databases and roles."""
+    embedded: "EmbeddedPostgres | None"
+
+    @classmethod
+    async def open(cls, settings: Settings, stack: AsyncExitStack) -> Self:
+        """Joins or starts the embedded server, unless the settings name another."""
+        if settings.control_url is not None:
+            return cls(settings.control_url, settings.control_url, None)
+        from agentdb_mcp.providers.embedded import EmbeddedPostgres
+
+        embedded = await EmbeddedPostgres.open(settings.home)
+        stack.push_async_callback(embedded.close)
+        return cls(embedded.control_uri, embedded.admin_uri, embedded)
+
+
+async def migrate(settings: Settings) -> tuple[str, ...]:
+    """Brings the control plane's schema up to this build's; the names of the migrations that were applied."""
+    async with AsyncExitStack() as stack:
+        store = await _open_store(settings, await Server.open(settings, stack), stack)
+        return await store.migrate()
+
+
+async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotation:
+    """Seals every connection URI under the current key; `tell` hears how many are done."""
+    async with open_app(settings) as app:
+        return await app.store.rotate_keys(tell)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncGenerator[App]:
+    """The operator's program, on an up-to-date control plane."""
+    from agentdb_mcp.providers.server import ServerProvider
+    from agentdb_mcp.services.lifecycle import LifecycleService
+    from agentdb_mcp.services.reconciler import Reconciler
+
+    async with AsyncExitStack() as stack:
+        server = await Server.open(settings, stack)
+        store = await _open_store(settings, server, stack)
+        await store.migrate()
+        provider = ServerProvider(server.admin, name=settings.provider)
+        stack.push_async_callback(provider.close)
+        reconciler = Reconciler(store, {provider.name: provider})
+        access = AccessService(store, await stack.enter_async_context(store.changes()))
+        lifecycle = LifecycleService(store, reconciler, provider=provider.name)
+        yield App(settings, server, store, access, reconciler, lifecycle)
+
+
+async def serve_stdio(settings: Settings, workspace_id: WorkspaceId, databases: Sequence[Kind]) -> None:
+    """Serves one workspace's agent over stdin and stdout until the host hangs up."""
+    from agentdb_mcp.entrypoints.mcp.wire import claimed_stdio
+
+    with claimed_stdio() as descriptors:
+        # The SDK takes most of a start to import; PostgreSQL is reached meanwhile.
+        sdk = asyncio.create_task(asyncio.to_thread(_import_stdio))
+        async with open_tools(settings, workspace_id, databases) as tools:
+            serve = await sdk
+            await serve(tools, descriptors)
+
+
+@asynccontextmanager
+async def open_tools(
+    settings: Settings, workspace_id: WorkspaceId, databases: Sequence[Kind]
+) -> "AsyncGenerator[AgentTools]":
+    """One agent's tools: everything between its call and its databases."""
+    from agentdb_mcp.core.guard import Guard, load_policies
+    from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
+    from agentdb_mcp.execution.catalog import Catalog
+    from agentdb_mcp.execution.pools import PoolLimits, Pools
+    from agentdb_mcp.execution.runner import Runner
+    from agentdb_mcp.services.queries import QueryService
+    from agentdb_mcp.services.schema import SchemaService
+
+    async with AsyncExitStack() as stack:
+        server = await Server.open(settings, stack)
+        store = await _open_store(settings, server, stack)
+        if server.embedded is not None:
+            await store.migrate()
+        access = AccessService(store, await stack.enter_async_context(store.changes()))
+        principal = await access.authenticate_workspace(workspace_id)
+        pools = Pools(PoolLimits())
+        stack.push_async_callback(pools.close)
+        runner = Runner(pools)
+        policies = load_policies(assets.folder("policies"))
+        queries = QueryService(access, Guard(), policies, runner, settings.caps)
+        yield AgentTools(principal, databases, queries, SchemaService(access, Catalog(pools)))
+
+
+async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:
+    keys = open_keys(settings.encryption_key, settings.old_encryption_keys, settings.key_file)
+    store = await Store.open(server.control, keys)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _import_stdio() -> "Callable[[AgentTools, Descriptors], Awaitable[None]]":
+    from agentdb_mcp.entrypoints.mcp.stdio import serve_stdio as serve
+
+    return serve
