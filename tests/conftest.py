@@ -1,15 +1,17 @@
 """What several rooms of tests share: one embedded PostgreSQL per run."""
 
 import asyncio
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
+from agentdb_mcp.store import Keys, Store, open_keys
 from support.postgres import own_database
 
 
@@ -34,3 +36,17 @@ def control_uri(admin_uri: ConnectionUri) -> Iterator[ConnectionUri]:
     """An empty database for one test, of a role that owns it and may do nothing else."""
     with own_database(admin_uri) as uri:
         yield uri
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return open_keys(KeyText(secrets.token_hex(32)), (), None)
+
+
+@pytest.fixture
+async def store(control_uri: ConnectionUri, keys: Keys) -> AsyncIterator[Store]:
+    """A control plane for one test, with the schema of this build."""
+    opened = await Store.open(control_uri, keys)
+    await opened.migrate()
+    yield opened
+    await opened.close()

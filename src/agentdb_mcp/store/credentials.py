@@ -1,0 +1,57 @@
+"""Credentials of databases: kept sealed, opened for whoever connects."""
+
+from typing import Final
+
+from agentdb_mcp.core.databases import Kind, ManagedDatabase
+from agentdb_mcp.core.errors import Missing
+from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.store.cipher import Place
+from agentdb_mcp.store.connect import Connection
+from agentdb_mcp.store.databases import database_from
+from agentdb_mcp.store.facet import Facet
+from agentdb_mcp.store.queries import query
+
+SEALED_COLUMNS: Final = ("neon_connection_uri", "writer_connection_uri", "reader_connection_uri")
+
+KEYS_LOCK: Final = int.from_bytes(b"agentdbk")
+"""Held shared while something is sealed, alone while the keys change."""
+
+_TABLES: Final = {Kind.GLOBAL: "user_global_database", Kind.AGENT: "workspace_database"}
+
+
+def place_of(database: ManagedDatabase, column: str) -> Place:
+    """Where that database's value of that column stands."""
+    return Place(_TABLES[database.kind], database.id, column, database.user_id)
+
+
+async def hold_keys(connection: Connection) -> None:
+    """The keys do not change until the transaction ends: what is sealed in it can be opened after it."""
+    await connection.execute(query("hold_keys"), KEYS_LOCK)
+
+
+class Credentials(Facet):
+    """Opening what is sealed."""
+
+    async def open_credentials(self, database_id: DatabaseId) -> tuple[ConnectionUri, ConnectionUri]:
+        """The writer's and the reader's URI.
+
+        Raises Missing (`database_not_found`, `database_pending`) and Misconfigured (`encryption_key_unknown`,
+        `ciphertext_invalid`).
+        """
+        async with self._control_plane.connection() as connection:
+            row = await connection.fetchrow(query("database"), database_id)
+        if row is None or row["desired_state"] == "deleted":
+            raise Missing("database_not_found", "There is no such database, or it was deleted.")
+        if row["writer_connection_uri"] is None:
+            raise Missing(
+                "database_pending", "The database is still being prepared.", "Call again in a minute."
+            )
+        database, ring = database_from(row), self._keys.ring()
+        _, writer, reader = (
+            None if row[column] is None else ring.open(row[column], place_of(database, column))
+            for column in SEALED_COLUMNS
+        )
+        assert writer is not None
+        assert reader is not None
+        return writer, reader

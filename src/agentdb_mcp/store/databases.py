@@ -1,0 +1,61 @@
+"""Databases as rows: what is wanted of them and what was seen."""
+
+from typing import Any
+
+from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, Observed
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.store.facet import Facet
+from agentdb_mcp.store.queries import query
+
+
+def database_from(row: Any) -> ManagedDatabase:
+    """A row of `managed_database`, without its credentials."""
+    return ManagedDatabase(
+        id=DatabaseId(row["id"]),
+        kind=Kind.GLOBAL if row["workspace_id"] is None else Kind.AGENT,
+        user_id=UserId(row["user_id"]),
+        workspace_id=row["workspace_id"],
+        provider=row["provider"],
+        ownership_type=row["ownership_type"],
+        project_id=row["neon_project_id"],
+        database_name=row["database_name"],
+        desired=Desired(row["desired_state"]),
+        observed=Observed(row["observed_state"]),
+        has_credentials=row["writer_connection_uri"] is not None,
+        attempts=row["attempts"],
+        last_error=row["last_error"],
+    )
+
+
+class Databases(Facet):
+    """Looking databases up, and writing down what is wanted of one."""
+
+    async def find_database(
+        self, kind: Kind, user_id: UserId, workspace_id: WorkspaceId
+    ) -> ManagedDatabase | None:
+        """The user's global database, or the workspace's own. Whose the workspace is was checked before."""
+        name, owner = (
+            ("global_database", user_id) if kind is Kind.GLOBAL else ("agent_database", workspace_id)
+        )
+        return await self._one(name, owner)
+
+    async def find_by_id(self, database_id: DatabaseId) -> ManagedDatabase | None:
+        """Any database there is a row for, a tombstone included."""
+        return await self._one("database", database_id)
+
+    async def list_databases(self, user_id: UserId | None) -> list[ManagedDatabase]:
+        """Every database there is a row for, tombstones included, oldest first; of one user when named."""
+        async with self._control_plane.connection() as connection:
+            return [database_from(row) for row in await connection.fetch(query("databases"), user_id)]
+
+    async def set_desired(self, database_id: DatabaseId, desired: Desired) -> bool:
+        """Write down what is wanted. False: there is none, or it is wanted gone already, which is final."""
+        async with self._control_plane.connection() as connection:
+            if desired is Desired.DELETED:
+                return await connection.execute(query("bury_database"), database_id) != "DELETE 0"
+            return await connection.fetchval(query("want_state"), database_id, desired) is not None
+
+    async def _one(self, name: str, value: str) -> ManagedDatabase | None:
+        async with self._control_plane.connection() as connection:
+            row = await connection.fetchrow(query(name), value)
+        return None if row is None else database_from(row)

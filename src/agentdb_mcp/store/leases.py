@@ -1,0 +1,83 @@
+"""The reconciler's side: taking a database to work on, and recording what came of it.
+
+A write carries its lease. One that was lost, because it ran out and another worker took the database, writes
+nothing and says so by returning False.
+"""
+
+from typing import Any
+
+from agentdb_mcp.core.databases import Desired, Lease, ManagedDatabase, Observed, Provisioned
+from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.store.credentials import SEALED_COLUMNS, hold_keys, place_of
+from agentdb_mcp.store.databases import database_from
+from agentdb_mcp.store.facet import Facet
+from agentdb_mcp.store.queries import query
+
+Claim = tuple[ManagedDatabase, Lease]
+
+
+class Leases(Facet):
+    """Claims and records. Each record ends its lease."""
+
+    async def claim_due(self, *, limit: int, seconds: float) -> list[Claim]:
+        """Up to `limit` databases that need a step now and that nobody works on, for `seconds`."""
+        async with self._control_plane.connection() as connection:
+            return [_claim(row) for row in await connection.fetch(query("claim_due"), limit, seconds)]
+
+    async def claim_one(self, database_id: DatabaseId, *, seconds: float) -> Claim | None:
+        """One database, ahead of its time; None when it needs nothing or somebody works on it."""
+        async with self._control_plane.connection() as connection:
+            row = await connection.fetchrow(query("claim_one"), database_id, seconds)
+        return None if row is None else _claim(row)
+
+    async def record_provisioned(
+        self, database_id: DatabaseId, provisioned: Provisioned, lease: Lease
+    ) -> bool:
+        """The provider made it: its handle, its three credentials sealed, observed active, in one statement.
+
+        A database that was deleted meanwhile keeps the handle, to be removed by, and no credentials.
+        """
+        async with self._control_plane.transaction() as connection:
+            await hold_keys(connection)
+            row = await connection.fetchrow(query("leased"), database_id, lease.token)
+            if row is None:
+                return False
+            await connection.execute(
+                query("record_provisioned"),
+                database_id,
+                provisioned.project_id,
+                provisioned.branch_id,
+                provisioned.database_name,
+                *self._sealed(database_from(row), provisioned),
+            )
+        return True
+
+    async def record_observed(self, database_id: DatabaseId, observed: Observed, lease: Lease) -> bool:
+        """What was seen at the provider. Credentials of a database that is gone are forgotten."""
+        return await self._record("record_observed", database_id, lease, observed)
+
+    async def record_failure(self, database_id: DatabaseId, code: str, lease: Lease) -> bool:
+        """The step failed with that error code; the next try comes later each time, up to 5 minutes."""
+        return await self._record("record_failure", database_id, lease, code)
+
+    async def release(self, database_id: DatabaseId, lease: Lease) -> bool:
+        """Give the lease back undone."""
+        return await self._record("release", database_id, lease)
+
+    async def _record(self, name: str, database_id: DatabaseId, lease: Lease, *values: Any) -> bool:
+        async with self._control_plane.connection() as connection:
+            return await connection.fetchval(query(name), database_id, lease.token, *values) is not None
+
+    def _sealed(self, database: ManagedDatabase, provisioned: Provisioned) -> list[str | None]:
+        if database.desired is Desired.DELETED:
+            return [None] * len(SEALED_COLUMNS)
+        ring = self._keys.ring()
+        made = provisioned.credentials
+        return [
+            None if uri is None else ring.seal(uri, place_of(database, column))
+            for column, uri in zip(SEALED_COLUMNS, (made.owner, made.writer, made.reader), strict=True)
+        ]
+
+
+def _claim(row: Any) -> Claim:
+    return database_from(row), Lease(row["lease_token"], row["lease_expires_at"])

@@ -1,0 +1,230 @@
+-- The control plane's statements. Each has a name, a line of prose, and parameters in the order it lists them.
+-- managed_database is the empty parent of all databases' rows: see migrations/0001_control_plane.sql.
+
+-- name: user_exists
+-- Whether the host knows this user. $1 user
+SELECT EXISTS (SELECT FROM "user" WHERE id = $1)
+
+-- name: add_user
+-- Only when missing, and never touching a row that is there: a host's own table wants more columns. $1 user
+INSERT INTO "user" (id) SELECT $1::text WHERE NOT EXISTS (SELECT FROM "user" WHERE id = $1)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+
+-- name: lock_user
+-- Keeps others from registering or withdrawing the same user until we are done. $1 user
+SELECT id FROM "user" WHERE id = $1 FOR UPDATE
+
+-- name: delete_user
+-- Its workspaces and databases go with it by cascade, and leave their tombstones. $1 user
+DELETE FROM "user" WHERE id = $1
+
+-- name: delete_unused_user
+-- Takes back a user that nothing was made for. $1 user
+DELETE FROM "user" AS u
+ WHERE u.id = $1
+   AND NOT EXISTS (SELECT FROM user_global_database WHERE user_id = u.id)
+   AND NOT EXISTS (SELECT FROM workspace WHERE owner_id = u.id)
+RETURNING id
+
+-- name: add_budget
+-- The row that the user's spending is held against. $1 user
+INSERT INTO user_db_budget (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING
+
+-- name: plan
+-- The best plan that is paid for. $1 user
+SELECT plan::text FROM subscription
+ WHERE reference_id = $1 AND status IN ('active', 'trialing')
+ ORDER BY array_position(ARRAY['free', 'pro', 'team', 'enterprise'], plan::text) DESC NULLS LAST
+ LIMIT 1
+
+-- name: change_plan
+-- Of the subscription that is in force. $1 user, $2 plan
+UPDATE subscription SET plan = $2 WHERE reference_id = $1 AND status IN ('active', 'trialing') RETURNING id
+
+-- name: add_plan
+-- A first subscription. $1 user, $2 plan
+INSERT INTO subscription (reference_id, plan) VALUES ($1, $2)
+
+-- name: delete_plans
+-- What a deleted user was subscribed to: the same id may register again. $1 user
+DELETE FROM subscription WHERE reference_id = $1
+
+-- name: workspace_owner
+-- $1 workspace
+SELECT owner_id FROM workspace WHERE id = $1
+
+-- name: add_workspace
+-- Only when missing, like a user. $1 workspace, $2 owner, $3 name
+INSERT INTO workspace (id, owner_id, name)
+SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM workspace WHERE id = $1)
+ON CONFLICT (id) DO NOTHING
+
+-- name: delete_workspace
+-- Its database goes with it by cascade, and leaves its tombstone. $1 workspace
+DELETE FROM workspace WHERE id = $1
+
+-- name: delete_workspaces
+-- All of a user's, also where a host's tables do not cascade. $1 user
+DELETE FROM workspace WHERE owner_id = $1
+
+-- name: want_global_database
+-- The user's one shared database, wanted now or long ago. $1 user, $2 provider
+INSERT INTO user_global_database AS d (user_id, provider) VALUES ($1, $2)
+ON CONFLICT (user_id) DO UPDATE SET provider = d.provider
+RETURNING *
+
+-- name: want_agent_database
+-- The workspace's one database, wanted now or long ago. $1 workspace, $2 user, $3 provider
+INSERT INTO workspace_database AS d (workspace_id, user_id, provider) VALUES ($1, $2, $3)
+ON CONFLICT (workspace_id) DO UPDATE SET provider = d.provider
+RETURNING *
+
+-- name: global_database
+-- $1 user
+SELECT * FROM user_global_database WHERE user_id = $1
+
+-- name: agent_database
+-- $1 workspace
+SELECT * FROM workspace_database WHERE workspace_id = $1
+
+-- name: database
+-- $1 database
+SELECT * FROM managed_database WHERE id = $1
+
+-- name: databases
+-- The deleted ones included. $1 user, or NULL for everyone's
+SELECT * FROM managed_database WHERE $1::text IS NULL OR user_id = $1 ORDER BY created_at, id
+
+-- name: want_state
+-- Due at once, whatever failed before. $1 database, $2 active or paused
+UPDATE managed_database
+   SET desired_state = $2, attempts = 0, next_attempt_at = now(), updated_at = now()
+ WHERE id = $1 AND desired_state <> 'deleted'
+RETURNING id
+
+-- name: bury_database
+-- A trigger writes the tombstone. $1 database
+DELETE FROM managed_database WHERE id = $1 AND desired_state <> 'deleted'
+
+-- name: bury_unfinished_database
+-- Takes back what never got credentials. $1 database
+DELETE FROM managed_database
+ WHERE id = $1 AND desired_state <> 'deleted' AND writer_connection_uri IS NULL
+
+-- name: waiting_tombstones
+-- Databases that are wanted gone and may still be there. $1 user or NULL, $2 workspace or NULL
+SELECT id FROM database_tombstone
+ WHERE (user_id = $1 OR workspace_id = $2) AND observed_state <> 'deleted'
+ ORDER BY deleted_at, id
+
+-- name: claim_due
+-- Databases for which core.databases.plan() has a step, whose time has come and that nobody works on. What was
+-- observed is unknown from here on, so that a crash in the middle is not taken for the state before it.
+-- $1 limit, $2 seconds of the lease
+WITH due AS (
+    SELECT id FROM managed_database
+     WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+       AND next_attempt_at <= now()
+       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+     ORDER BY next_attempt_at, id
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE managed_database AS d
+   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
+       observed_state = 'unknown'
+  FROM due WHERE d.id = due.id
+RETURNING d.*
+
+-- name: claim_one
+-- The same for one database, without waiting for its time. $1 database, $2 seconds of the lease
+UPDATE managed_database
+   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
+       observed_state = 'unknown'
+ WHERE id = $1
+   AND (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+RETURNING *
+
+-- name: leased
+-- The row, if the lease is still ours, held until we have written it. $1 database, $2 lease
+SELECT * FROM managed_database WHERE id = $1 AND lease_token = $2 FOR UPDATE
+
+-- name: record_provisioned
+-- What the provider made; ends the lease. $1 database, $2 project, $3 branch, $4 database name, $5 owner's,
+-- $6 writer's and $7 reader's URI, sealed, or NULL for a tombstone
+UPDATE managed_database
+   SET neon_project_id = $2, neon_branch_id = $3, database_name = $4,
+       neon_connection_uri = $5, writer_connection_uri = $6, reader_connection_uri = $7,
+       observed_state = 'active', attempts = 0, last_error = NULL, next_attempt_at = now(),
+       lease_token = NULL, lease_expires_at = NULL, updated_at = now()
+ WHERE id = $1
+
+-- name: record_observed
+-- What was seen at the provider; ends the lease. Credentials of a database that is gone open nothing.
+-- $1 database, $2 lease, $3 observed
+UPDATE managed_database
+   SET observed_state = $3, attempts = 0, last_error = NULL, next_attempt_at = now(),
+       neon_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE neon_connection_uri END,
+       writer_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE writer_connection_uri END,
+       reader_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE reader_connection_uri END,
+       lease_token = NULL, lease_expires_at = NULL, updated_at = now()
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: record_failure
+-- Tried again after 1, 2, 4 … 300 seconds, less up to half of it so that many do not come at once; ends the
+-- lease. $1 database, $2 lease, $3 error code
+UPDATE managed_database
+   SET attempts = attempts + 1, last_error = $3,
+       next_attempt_at = now() + make_interval(secs => least(300, 2 ^ least(attempts, 9)) * (1 - random() / 2)),
+       lease_token = NULL, lease_expires_at = NULL, updated_at = now()
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: release
+-- Gives a lease back undone. $1 database, $2 lease
+UPDATE managed_database SET lease_token = NULL, lease_expires_at = NULL
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: hold_keys
+-- Taken by whoever seals, until its commit: the keys do not change meanwhile. $1 lock
+SELECT pg_advisory_xact_lock_shared($1)
+
+-- name: change_keys
+-- Taken by whoever changes the keys, until its commit: nobody is sealing. $1 lock
+SELECT pg_advisory_xact_lock($1)
+
+-- name: sealed_otherwise
+-- Rows with a value that another key than the current one sealed. $1 the current key's values, as a pattern,
+-- $2 the last id that was seen, $3 limit
+SELECT id FROM managed_database
+ WHERE id > $2 AND (neon_connection_uri NOT LIKE $1 OR writer_connection_uri NOT LIKE $1
+                    OR reader_connection_uri NOT LIKE $1)
+ ORDER BY id
+ LIMIT $3
+
+-- name: count_sealed_otherwise
+-- How many of them there are. $1 the current key's values, as a pattern
+SELECT count(*) FROM managed_database
+ WHERE neon_connection_uri NOT LIKE $1 OR writer_connection_uri NOT LIKE $1 OR reader_connection_uri NOT LIKE $1
+
+-- name: hold_databases
+-- $1 databases
+SELECT * FROM managed_database WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE
+
+-- name: reseal
+-- $1 database, $2 owner's, $3 writer's and $4 reader's URI, sealed
+UPDATE managed_database
+   SET neon_connection_uri = $2, writer_connection_uri = $3, reader_connection_uri = $4
+ WHERE id = $1
+
+-- name: server_version
+-- As people say it, e.g. 18.6
+SELECT split_part(current_setting('server_version'), ' ', 1)
+
+-- name: dump
+-- Every database's row as text, for an audit of what it gives away.
+SELECT coalesce(string_agg(d::text, E'\n' ORDER BY id), '') FROM managed_database AS d
