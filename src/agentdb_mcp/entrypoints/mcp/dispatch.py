@@ -11,7 +11,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import ResultSet
-from agentdb_mcp.entrypoints.mcp import render
+from agentdb_mcp.entrypoints.mcp import render, tables
 from agentdb_mcp.entrypoints.mcp.arguments import checked, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
@@ -82,16 +82,16 @@ class AgentTools:
         )
 
     async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
-        tables = await self._schema.list_tables(
+        found = await self._schema.list_tables(
             self._principal, kind, schema=arguments.get("schema"), pattern=arguments.get("pattern")
         )
-        return render.tables(kind, tables)
+        return tables.listed(kind, found)
 
     async def _describe_table(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
-        description = await self._schema.describe_table(
+        found = await self._schema.describe_table(
             self._principal, kind, arguments["table"], schema=arguments.get("schema")
         )
-        return render.table(kind, description)
+        return tables.described(kind, found)
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

@@ -1,4 +1,4 @@
-"""Answers as a model reads them: short text, and the same in typed form."""
+"""Answers as a model reads them, in short text, and the same in typed form."""
 
 import re
 import secrets
@@ -34,7 +34,7 @@ def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
     """What `query` found."""
     note = _go_on(found) if found.truncated else ""
     return ToolAnswer(
-        _lines(f"{kind}: {_rows(len(found.rows))}", data_block(_table(found)), note),
+        lines(f"{kind}: {_rows(len(found.rows))}", data_block(_table(found)), note),
         {"database": str(kind), **_typed(found)},
     )
 
@@ -48,7 +48,7 @@ def changes(kind: Kind, made: ResultSet) -> ToolAnswer:
     )
     note = f"All changes were made; only the first {_rows(len(made.rows))} of what they returned stand here."
     return ToolAnswer(
-        _lines(head, data_block(_table(made)), note if made.truncated else ""),
+        lines(head, data_block(_table(made)), note if made.truncated else ""),
         {
             "database": str(kind),
             "affected": made.affected,
@@ -60,31 +60,36 @@ def changes(kind: Kind, made: ResultSet) -> ToolAnswer:
 def done(kind: Kind, made: ResultSet) -> ToolAnswer:
     """That `execute_ddl` did what it was told."""
     return ToolAnswer(
-        _lines(f"{kind}: {made.command}", data_block(_noticed(made))),
+        lines(f"{kind}: {made.command}", data_block(_noticed(made))),
         {"database": str(kind), "command": made.command, **_notices(made)},
     )
 
 
 def failure(error: AgentDbError) -> ToolAnswer:
     """An error in words the model can act on, and as the same fields on every front."""
-    body = {key: _clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
+    body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
     rest = (f"{key}: {value}" for key, value in body.items() if key not in {"code", "message"})
     return ToolAnswer(
-        _lines(f"error {body['code']}: {body['message']}", *rest), {"error": body}, is_error=True
+        lines(f"error {body['code']}: {body['message']}", *rest), {"error": body}, is_error=True
     )
 
 
-def data_block(lines: Sequence[str]) -> str:
+def data_block(content: Sequence[str]) -> str:
     """Lines from a database, between marks that nobody who wrote them could have known."""
-    if not lines:
+    if not content:
         return ""
     mark = secrets.token_hex(3)
-    return "\n".join((f"<data {mark}>", *lines, f"</data {mark}>"))
+    return "\n".join((f"<data {mark}>", *content, f"</data {mark}>"))
 
 
 def name_text(name: str) -> str:
     """A name from a database on a line of ours: as it is when it is plain, else as a JSON string."""
     return name if _PLAIN_NAME.match(name) else to_json(name).decode()
+
+
+def one_line(text: str) -> str:
+    """PostgreSQL's words on a line of ours: as they are, or as a JSON string when they hold line breaks."""
+    return text if text.isprintable() else to_json(text).decode()
 
 
 def _table(found: ResultSet) -> list[str]:
@@ -96,7 +101,7 @@ def _table(found: ResultSet) -> list[str]:
     noticed = _noticed(found)
     if not found.columns:
         return [*("[]" for _ in found.rows), *noticed]
-    header = ", ".join(f"{name_text(column.name)} {column.type}" for column in found.columns)
+    header = one_line(", ".join(f"{name_text(column.name)} {column.type}" for column in found.columns))
     return [header, *(to_json(row).decode() for row in found.rows), *noticed]
 
 
@@ -115,7 +120,7 @@ def _noticed(made: ResultSet) -> list[str]:
 
 
 def _notices(made: ResultSet) -> dict[str, list[str]]:
-    told = [_clipped(notice, _LONGEST_NOTICE) for notice in made.notices[:_MOST_NOTICES]]
+    told = [clipped(notice, _LONGEST_NOTICE) for notice in made.notices[:_MOST_NOTICES]]
     return {"notices": told} if told else {}
 
 
@@ -132,11 +137,13 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-def _lines(*parts: str) -> str:
+def lines(*parts: str) -> str:
+    """The parts that say something, a line each."""
     return "\n".join(part for part in parts if part)
 
 
-def _clipped(value: Any, longest: int) -> Any:
+def clipped(value: Any, longest: int) -> Any:
+    """A text cut to so many characters, with its true length; anything else as it is."""
     if not isinstance(value, str) or len(value) <= longest:
         return value
     return f"{value[:longest]}… ({len(value)} characters)"

@@ -119,7 +119,11 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "database": database,
                 }
             ),
-            output_schema=_answer({"database": {"type": "string"}, "tables": {"type": "array"}}, "tables"),
+            output_schema=_answer(
+                {"database": {"type": "string"}, "tables": {"type": "array"}, "more": {"type": "boolean"}},
+                "tables",
+                "more",
+            ),
             read_only=True,
             destructive=False,
             idempotent=True,

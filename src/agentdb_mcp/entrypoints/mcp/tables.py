@@ -1,0 +1,145 @@
+"""Tables as a model reads them: a line each in a list, a line for each part of one in a description.
+
+Names, comments and definitions come from whoever made them: each stays on its line, between the marks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.schema import (
+    ColumnDescription,
+    ForeignKey,
+    Key,
+    Partitioning,
+    TableDescription,
+    TableList,
+    TableSummary,
+)
+from agentdb_mcp.entrypoints.mcp.render import ToolAnswer, clipped, data_block, lines, name_text, one_line
+
+_USUAL_SCHEMA: Final = "public"
+_LONGEST_COMMENT: Final = 200
+"""Characters of a comment in a list; a description shows all of it."""
+
+_NO_ACTION: Final = "NO ACTION"
+
+
+def listed(kind: Kind, found: TableList) -> ToolAnswer:
+    """The answer of `list_tables`."""
+    count = "1 table" if len(found.tables) == 1 else f"{len(found.tables)} tables"
+    more = "There are more: narrow the list by schema or pattern." if found.more else ""
+    return ToolAnswer(
+        lines(f"{kind}: {count}", data_block([_summary_line(table) for table in found.tables]), more),
+        {
+            "database": str(kind),
+            "tables": [_without_nothing(table) for table in found.tables],
+            "more": found.more,
+        },
+    )
+
+
+def described(kind: Kind, found: TableDescription) -> ToolAnswer:
+    """The answer of `describe_table`."""
+    body = _without_nothing(found)
+    return ToolAnswer(
+        lines(f"{kind}: 1 {found.summary.kind}", data_block(list(_description(found)))),
+        {"database": str(kind), "table": {**body.pop("summary"), **body}},
+    )
+
+
+def _summary_line(table: TableSummary) -> str:
+    comment = clipped(table.comment, _LONGEST_COMMENT)
+    return ", ".join([_qualified(table.schema, table.name), table.kind, *_measures(table), *_quoted(comment)])
+
+
+def _description(found: TableDescription) -> Iterator[str]:
+    yield ", ".join([_qualified(found.summary.schema, found.summary.name), *_measures(found.summary)])
+    yield from _quoted(found.summary.comment)
+    yield from (_column(column) for column in found.columns)
+    if found.primary_key is not None:
+        yield _key("primary key", found.primary_key)
+    yield from (_key("unique", key) for key in found.unique_keys)
+    yield from (one_line(f"check {check.name}: {check.definition}") for check in found.checks)
+    yield from (_reference("foreign key", key) for key in found.foreign_keys)
+    yield from (_reference("referenced by", key) for key in found.referenced_by)
+    yield from (one_line(f"index {index.definition}") for index in found.indexes)
+    yield from (one_line(f"trigger {trigger.definition}") for trigger in found.triggers)
+    if found.partitioning is not None:
+        yield from _partitions(found.partitioning)
+    if found.view_definition is not None:
+        yield f"defined as {to_json(found.view_definition).decode()}"
+
+
+def _column(column: ColumnDescription) -> str:
+    parts = [name_text(column.name), column.type]
+    if not column.nullable:
+        parts.append("not null")
+    if column.default is not None:
+        parts.append(f"default {column.default}")
+    if column.identity is not None:
+        parts.append(f"identity {column.identity}")
+    if column.generated is not None:
+        parts.append(f"generated as {column.generated}")
+    return ", ".join([one_line(" ".join(parts)), *_quoted(column.comment)])
+
+
+def _key(kind: str, key: Key) -> str:
+    return f"{kind} {_columns(key.columns)}"
+
+
+def _reference(kind: str, key: ForeignKey) -> str:
+    other = f"{_qualified(key.other_schema, key.other_table)} {_columns(key.other_columns)}"
+    arrow = (
+        f"{_columns(key.columns)} -> {other}"
+        if kind == "foreign key"
+        else f"{other} -> {_columns(key.columns)}"
+    )
+    on_delete = "" if key.on_delete == _NO_ACTION else f" on delete {key.on_delete.lower()}"
+    on_update = "" if key.on_update == _NO_ACTION else f" on update {key.on_update.lower()}"
+    return f"{kind} {arrow}{on_delete}{on_update}"
+
+
+def _partitions(partitioning: Partitioning) -> Iterator[str]:
+    if partitioning.key is not None:
+        yield one_line(f"partitioned by {partitioning.key}")
+    yield from (one_line(f"partition {part.name} {part.definition}") for part in partitioning.partitions)
+    if partitioning.parent is not None:
+        yield one_line(f"partition of {partitioning.parent} {partitioning.bound}")
+
+
+def _measures(table: TableSummary) -> Iterator[str]:
+    if table.estimated_rows is not None:
+        yield f"~{table.estimated_rows} rows"
+    if table.bytes is not None:
+        yield _size(table.bytes)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1_000:
+            return f"{count:.3g} {unit}"
+        count /= 1_000
+    return f"{count:.3g} TB"
+
+
+def _qualified(schema: str, name: str) -> str:
+    return name_text(name) if schema == _USUAL_SCHEMA else f"{name_text(schema)}.{name_text(name)}"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"({', '.join(map(name_text, names))})"
+
+
+def _quoted(comment: str | None) -> list[str]:
+    return [] if comment is None else [to_json(comment).decode()]
+
+
+def _without_nothing(value: Any) -> dict[str, Any]:
+    """The fields that say something: no None, no empty list."""
+    return asdict(
+        value, dict_factory=lambda pairs: {name: item for name, item in pairs if item not in (None, ())}
+    )

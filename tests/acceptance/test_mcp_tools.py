@@ -1,0 +1,218 @@
+"""Every tool of `agentdb mcp`, against real databases, through the SDK's own client and line by line."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, TextContent
+
+from support.commands import Cli, run_agentdb
+from support.hosts import Host, environment
+
+EXAMPLE = Path(__file__).parents[2] / "mcp.json.example"
+
+
+@pytest.fixture
+def host(home: Path, workspace: str) -> Iterator[Host]:
+    with Host(home, "--workspace", workspace) as started:
+        yield started
+
+
+def text_of(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_agent_builds_and_uses_its_databases(
+    home: Path, workspace: str, mode: Literal["auto", "legacy"]
+) -> None:
+    """The SDK's client holds every answer against the tool's output schema."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "agentdb_mcp", "mcp", "--workspace", workspace],
+        env=environment(home),
+    )
+    async with Client(server, mode=mode) as client:
+
+        async def call(tool: str, **arguments: Any) -> CallToolResult:
+            result = await client.call_tool(tool, arguments)
+            assert isinstance(result, CallToolResult)
+            assert not result.is_error, result
+            return result
+
+        for database in ("agent", "global"):
+            made = await call(
+                "execute_ddl",
+                sql="CREATE TABLE book (id bigint PRIMARY KEY, title text NOT NULL)",
+                database=database,
+            )
+            assert text_of(made) == f"{database}: CREATE TABLE"
+            added = await call(
+                "execute",
+                sql="INSERT INTO book VALUES ($1, $2), (2, 'Emma') RETURNING id",
+                params=[1, "Ulysses"],
+                database=database,
+            )
+            assert text_of(added).startswith(f"{database}: 2 rows affected\n")
+            found = await call("query", sql="SELECT * FROM book ORDER BY id", database=database)
+            assert found.structured_content == {
+                "database": database,
+                "columns": [{"name": "id", "type": "bigint"}, {"name": "title", "type": "text"}],
+                "rows": [[1, "Ulysses"], [2, "Emma"]],
+                "row_count": 2,
+                "truncated": None,
+            }
+            listed = await call("list_tables", database=database)
+            assert "book" in text_of(listed)
+            described = await call("describe_table", table="book", database=database)
+            assert "title text" in text_of(described)
+        dropped = await call("execute_ddl", sql="DROP TABLE book", database="global")
+        assert text_of(dropped) == "global: DROP TABLE"
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "sql", "belongs_to"),
+    [
+        ("query", "INSERT INTO t VALUES (1)", "execute"),
+        ("query", "CREATE TABLE u (id int)", "execute_ddl"),
+        ("execute", "SELECT 1", "query"),
+        ("execute", "DROP TABLE t", "execute_ddl"),
+        ("execute_ddl", "SELECT 1", "query"),
+        ("execute_ddl", "DELETE FROM t", "execute"),
+    ],
+)
+def test_a_statement_sent_to_the_wrong_tool_is_refused_with_the_right_ones_name(
+    agent: Host, sent_to: str, sql: str, belongs_to: str
+) -> None:
+    error = agent.error(sent_to, sql=sql)
+    assert error["code"] == "statement_denied"
+    assert re.search(rf"\b{belongs_to}\b", f"{error['message']} {error['hint']}"), error
+
+
+@pytest.fixture(scope="module")
+def agent(home: Path) -> Iterator[Host]:
+    """One server for the questions that leave nothing behind."""
+    for arguments in (("user", "create", "reader"), ("workspace", "create", "reading", "--user", "reader")):
+        made = run_agentdb(home, *arguments)
+        assert made.returncode == 0, made.stderr
+    with Host(home, "--workspace", "reading") as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("query", {"sql": "SELECT 1", "workspace": "other"}),
+        ("query", {"sql": "SELECT 1", "user": "other"}),
+        ("query", {"query": "SELECT 1"}),
+        ("query", {"sql": 1}),
+        ("query", {"sql": "SELECT 1", "database": "postgres"}),
+        ("execute_ddl", {"sql": "CREATE TABLE t (id int)", "params": []}),
+        ("describe_table", {}),
+        ("list_tables", {"pattern": 5}),
+        ("drop_everything", {}),
+    ],
+)
+def test_wrong_arguments_are_refused_in_words(agent: Host, tool: str, arguments: dict[str, Any]) -> None:
+    error = agent.error(tool, **arguments)
+    assert error["code"] == "bad_argument"
+    assert error["hint"]
+
+
+def test_missing_arguments_altogether_are_refused_too(agent: Host) -> None:
+    answer = agent.request("tools/call", {"name": "query"})
+    assert answer["result"]["structuredContent"]["error"]["message"] == "query needs the argument sql."
+
+
+def test_an_error_of_postgres_says_where_and_why(agent: Host) -> None:
+    error = agent.error("query", sql="SELECT nme FROM (SELECT 1 AS name) AS a")
+    assert error["code"] == "sql_failed"
+    assert error["sqlstate"] == "42703"
+    assert error["position"] == 8
+    assert "a.name" in error["hint"]
+
+
+def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="10") as host:
+        series = "SELECT * FROM generate_series(1, 100)"
+        for asked, given in ((None, 10), (3, 3), (1_000_000, 10)):
+            result = host.call("query", sql=series, **({} if asked is None else {"max_rows": asked}))
+            assert result["structuredContent"]["row_count"] == given
+            assert result["structuredContent"]["truncated"] == "rows"
+            assert "Cut at the row limit" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("word", "served"), [("agent", ["agent"]), ("global", ["global"]), ("both", ["agent", "global"])]
+)
+def test_a_server_serves_the_databases_it_was_started_with(
+    home: Path, workspace: str, word: str, served: list[str]
+) -> None:
+    with Host(home, "--workspace", workspace, "--database", word) as host:
+        assert all(tool["inputSchema"]["properties"]["database"]["enum"] == served for tool in host.tools())
+        assert host.call("query", sql="SELECT 1")["structuredContent"]["database"] == served[0]
+        for database in {"agent", "global"} - set(served):
+            assert host.error("query", sql="SELECT 1", database=database)["code"] == "bad_argument"
+
+
+def test_every_entry_of_the_example_configuration_starts_a_server(home: Path, workspace: str) -> None:
+    served = {}
+    for group in json.loads(EXAMPLE.read_text()).values():
+        for name, entry in group.items():
+            assert entry["command"] == "agentdb"
+            verb, *arguments = [workspace if word == "WORKSPACE_ID" else word for word in entry["args"]]
+            assert verb == "mcp"
+            with Host(home, *arguments) as host:
+                assert host.rows("SELECT 1") == [[1]]
+                served[name] = host.tools()[0]["inputSchema"]["properties"]["database"]["enum"]
+    assert served == {
+        "postgres-global": ["global"],
+        "postgres-agent": ["agent"],
+        "postgres": ["agent", "global"],
+    }
+
+
+def test_a_paused_database_is_refused_and_a_resumed_one_served_without_a_new_server(
+    agentdb: Cli, home: Path, user: str, workspace: str
+) -> None:
+    rows = agentdb("database", "list", "--user", user, "--json").stdout.splitlines()
+    (database,) = [row["id"] for row in map(json.loads, rows) if row["kind"] == "agent"]
+    with Host(home, "--workspace", workspace) as host:
+        assert host.rows("SELECT 1") == [[1]]
+        assert agentdb("database", "pause", database).returncode == 0
+        assert host.error("query", sql="SELECT 1")["code"] == "database_paused"
+        assert host.error("query", sql="not even SQL")["code"] == "database_paused"
+        assert host.rows("SELECT 1", database="global") == [[1]]
+        assert agentdb("database", "resume", database).returncode == 0
+        assert host.rows("SELECT 1") == [[1]]
+
+
+def test_what_an_agent_writes_to_the_shared_database_its_sibling_reads(
+    agentdb: Cli, home: Path, user: str, workspace: str
+) -> None:
+    sibling = f"{workspace}-2"
+    assert agentdb("workspace", "create", sibling, "--user", user).returncode == 0
+    with Host(home, "--workspace", workspace) as one, Host(home, "--workspace", sibling) as other:
+        one.call("execute_ddl", sql="CREATE TABLE note (text text)", database="global")
+        one.call("execute", sql="INSERT INTO note VALUES ('hello')", database="global")
+        assert other.rows("SELECT text FROM note", database="global") == [["hello"]]
+        assert other.error("query", sql="SELECT text FROM note")["sqlstate"] == "42P01"
+
+
+def test_nothing_a_server_says_holds_a_connection_string(host: Host) -> None:
+    said = [
+        json.dumps(host.request("tools/list")),
+        json.dumps(host.call("query", sql="SELECT current_user, current_database()")),
+        json.dumps(host.call("query", sql="SELECT * FROM nowhere")),
+        json.dumps(host.call("list_tables")),
+        host.stderr,
+    ]
+    for word in ("postgresql://", "postgres://", "password", "127.0.0.1"):
+        assert not [text for text in said if word in text]
