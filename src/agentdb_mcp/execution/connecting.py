@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
@@ -43,7 +43,10 @@ async def connect(endpoint: Endpoint, seconds: float) -> Session:
 
 
 async def _patiently(endpoint: Endpoint, seconds: float) -> Session:
-    arguments = endpoint.connect_arguments() | {"connection_class": Session, "timeout": seconds}
+    arguments: dict[str, Any] = endpoint.connect_arguments() | {
+        "connection_class": Session,
+        "timeout": seconds,
+    }
     pause = _FIRST_PAUSE
     while True:
         try:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, LiteralString
 
 import asyncpg
 
@@ -39,13 +39,23 @@ class Runner:
         connection fails. Cancelling the call stops the statement on the server.
         """
         refuse_too_many(params)
-        call = _Call(sql, params, caps)
+        reads = sql.statement_class is StatementClass.READ
+        comes_again = sql.statement_class in _COMES_AGAIN
+        return await self._run(target, _Call(sql.text, params, caps, reads=reads, keep=comes_again))
+
+    async def read(
+        self, target: Target, sql: LiteralString, params: Sequence[JsonValue], caps: Caps
+    ) -> ResultSet:
+        """A reading statement of our own, as the agent's reader role. Raises as `run` does."""
+        return await self._run(target, _Call(sql, params, caps, reads=True, keep=True))
+
+    async def _run(self, target: Target, call: "_Call") -> ResultSet:
         pool = self._pools.pool(target, "reader" if call.reads else "writer")
         try:
-            async with asyncio.timeout(caps.seconds):
+            async with asyncio.timeout(call.caps.seconds):
                 return await call.run(pool)
         except TimeoutError:
-            raise timed_out(caps.seconds) from None
+            raise timed_out(call.caps.seconds) from None
 
 
 class _Repeatable(Exception):
@@ -55,12 +65,15 @@ class _Repeatable(Exception):
 class _Call:
     """One statement with its parameters and caps."""
 
-    def __init__(self, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps) -> None:
-        self._sql = sql
+    def __init__(
+        self, text: str, params: Sequence[JsonValue], caps: Caps, *, reads: bool, keep: bool
+    ) -> None:
+        self._text = text
         self._params = params
-        self._caps = caps
-        self.reads = sql.statement_class is StatementClass.READ
-        self._most_rows = caps.rows + 1 if self.reads else max(caps.rows + 1, MOST_RETURNED)
+        self._keep = keep
+        self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
+        self.caps = caps
+        self.reads = reads
 
     async def run(self, pool: SessionPool) -> ResultSet:
         """Once more on a fresh session when a pooled one turns out to be gone."""
@@ -90,13 +103,13 @@ class _Call:
             return await self._prepare_and_execute(session)
         except asyncpg.InvalidCachedStatementError:
             # A table changed its shape since. PostgreSQL says so before it runs anything.
-            session.forget(self._sql.text)
+            session.forget(self._text)
             return await self._prepare_and_execute(session)
 
     async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
-        prepared = await session.prepare_text(self._sql.text, keep=self._sql.statement_class in _COMES_AGAIN)
+        prepared = await session.prepare_text(self._text, keep=self._keep)
         answer = await session.execute_text(
-            prepared, self._params, most_rows=self._most_rows, allowance=self._caps.bytes
+            prepared, self._params, most_rows=self._most_rows, allowance=self.caps.bytes
         )
         return prepared, answer
 
@@ -107,7 +120,7 @@ class _Call:
         return not session.sent or (self.reads and not said_goodbye(error))
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
-        rows, truncated = cut(answer.rows, self._caps, self._caps.bytes - session.meter.left)
+        rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left)
         return ResultSet(
             columns=prepared.columns,
             rows=rows,

@@ -1,0 +1,105 @@
+"""What a database holds: its tables in a line each, and one table in full."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+TableKind = Literal["table", "partitioned", "view", "materialized view", "foreign"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """One line of a list."""
+
+    schema: str
+    name: str
+    kind: TableKind
+    estimated_rows: int | None
+    """From PostgreSQL's statistics, never counted; None for views."""
+    bytes: int | None
+    """On disk, with indexes and what is stored out of line; None for views."""
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableList:
+    """The tables and views an agent can read, by schema and name. Partitions stand behind their table."""
+
+    tables: tuple[TableSummary, ...]
+    more: bool
+    """Whether there are others beyond the limit of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDescription:
+    """One column."""
+
+    name: str
+    type: str
+    """With its modifiers, e.g. `numeric(10,2)`."""
+    nullable: bool
+    default: str | None
+    identity: Literal["always", "by default"] | None
+    generated: str | None
+    """The expression a generated column is computed by."""
+    comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A primary key or a unique constraint."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A reference, seen from either end: `columns` are this table's, the others the other table's."""
+
+    name: str
+    columns: tuple[str, ...]
+    other_schema: str
+    other_table: str
+    other_columns: tuple[str, ...]
+    on_delete: str
+    """`NO ACTION`, `RESTRICT`, `CASCADE`, `SET NULL` or `SET DEFAULT`."""
+    on_update: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Something with a name and PostgreSQL's own words for it: a check, an index, a trigger."""
+
+    name: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partitioning:
+    """How a table is divided, or what part of another it is."""
+
+    key: str | None
+    """E.g. `RANGE (day)`, for a partitioned table."""
+    partitions: tuple[Definition, ...]
+    """Its partitions and their bounds, the first hundred."""
+    parent: str | None
+    bound: str | None
+    """For a partition: the table it is part of, and its bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableDescription:
+    """One table or view in full."""
+
+    summary: TableSummary
+    columns: tuple[ColumnDescription, ...]
+    primary_key: Key | None
+    unique_keys: tuple[Key, ...]
+    checks: tuple[Definition, ...]
+    """CHECK and EXCLUDE constraints."""
+    foreign_keys: tuple[ForeignKey, ...]
+    referenced_by: tuple[ForeignKey, ...]
+    indexes: tuple[Definition, ...]
+    triggers: tuple[Definition, ...]
+    view_definition: str | None
+    partitioning: Partitioning | None

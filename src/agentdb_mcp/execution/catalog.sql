@@ -1,0 +1,132 @@
+-- What is in an agent's database, asked of the catalogs as its reader role: nothing it may not read is shown, and
+-- nothing runs with more rights than the agent's own. Each query has a name, a line of prose, and its parameters.
+
+-- name: list_tables
+-- Tables and views, but not PostgreSQL's own or extensions'. $1 schema or NULL, $2 LIKE pattern or NULL, $3 limit
+WITH listed AS (
+    SELECT c.oid, n.nspname, c.relname, c.relkind
+      FROM pg_class c
+      JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+       AND NOT c.relispartition
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+       AND n.nspname !~ '^pg_(toast|temp)'
+       AND ($1::text IS NULL OR n.nspname = $1)
+       AND ($2::text IS NULL OR c.relname ILIKE $2)
+       AND has_schema_privilege(n.oid, 'USAGE')
+       AND has_any_column_privilege(c.oid, 'SELECT')
+       AND NOT EXISTS (SELECT FROM pg_depend d
+                        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+     ORDER BY n.nspname, c.relname
+     LIMIT $3::int
+)
+SELECT l.nspname, l.relname, l.relkind::text, size.estimated_rows, size.bytes, obj_description(l.oid, 'pg_class')
+  FROM listed l
+  LEFT JOIN LATERAL (
+    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_stat_get_live_tuples(p.oid) END)::int8
+               AS estimated_rows,
+           sum(pg_total_relation_size(p.oid))::int8 AS bytes
+      FROM (SELECT l.oid AS relid UNION SELECT relid FROM pg_partition_tree(l.oid)) part
+      JOIN pg_class p ON p.oid = part.relid AND p.relkind IN ('r', 'm')
+  ) size ON true
+ ORDER BY l.nspname, l.relname
+
+-- name: find_table
+-- The tables a name can mean, the one the search path finds first. $1 name or schema.name, $2 schema or NULL
+SELECT c.oid, n.nspname, pg_table_is_visible(c.oid)
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND (c.relname = $1 OR n.nspname || '.' || c.relname = $1)
+   AND ($2::text IS NULL OR n.nspname = $2)
+   AND has_schema_privilege(n.oid, 'USAGE')
+   AND has_any_column_privilege(c.oid, 'SELECT')
+ ORDER BY pg_table_is_visible(c.oid) DESC, n.nspname
+ LIMIT 2
+
+-- name: describe_table
+-- One table in full, its lists as JSON. $1 object id
+WITH key_columns AS (
+    SELECT con.oid,
+           (SELECT json_agg(a.attname ORDER BY k.place)
+              FROM unnest(con.conkey) WITH ORDINALITY AS k (number, place)
+              JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.number) AS own,
+           (SELECT json_agg(a.attname ORDER BY k.place)
+              FROM unnest(con.confkey) WITH ORDINALITY AS k (number, place)
+              JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.number) AS referenced
+      FROM pg_constraint con
+     WHERE con.conrelid = $1::oid OR con.confrelid = $1::oid
+), actions (code, words) AS (
+    VALUES ('a', 'NO ACTION'), ('r', 'RESTRICT'), ('c', 'CASCADE'), ('n', 'SET NULL'), ('d', 'SET DEFAULT')
+), keys AS (
+    SELECT con.conrelid, con.confrelid, con.conname, con.contype, con.conparentid, k.own, k.referenced,
+           d.words AS on_delete, u.words AS on_update,
+           fn.nspname AS from_schema, f.relname AS from_table, tn.nspname AS to_schema, t.relname AS to_table
+      FROM key_columns k
+      JOIN pg_constraint con ON con.oid = k.oid
+      JOIN pg_class f ON f.oid = con.conrelid
+      JOIN pg_namespace fn ON fn.oid = f.relnamespace
+      LEFT JOIN pg_class t ON t.oid = con.confrelid
+      LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+      LEFT JOIN actions d ON d.code = con.confdeltype
+      LEFT JOIN actions u ON u.code = con.confupdtype
+)
+SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, obj_description(c.oid, 'pg_class'),
+       (SELECT json_agg(json_build_array(
+                   a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
+                   CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+                   CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
+                   CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+                   col_description(c.oid, a.attnum)) ORDER BY a.attnum)
+          FROM pg_attribute a
+          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+       (SELECT json_agg(json_build_array(k.conname, k.own))
+          FROM keys k WHERE k.conrelid = c.oid AND k.contype = 'p') AS primary_key,
+       (SELECT json_agg(json_build_array(k.conname, k.own) ORDER BY k.conname)
+          FROM keys k WHERE k.conrelid = c.oid AND k.contype = 'u') AS unique_keys,
+       (SELECT json_agg(json_build_array(con.conname, pg_get_constraintdef(con.oid, true)) ORDER BY con.conname)
+          FROM pg_constraint con WHERE con.conrelid = c.oid AND con.contype IN ('c', 'x')) AS checks,
+       (SELECT json_agg(json_build_array(k.conname, k.own, k.to_schema, k.to_table, k.referenced,
+                                         k.on_delete, k.on_update) ORDER BY k.conname)
+          FROM keys k WHERE k.conrelid = c.oid AND k.contype = 'f') AS foreign_keys,
+       (SELECT json_agg(json_build_array(k.conname, k.referenced, k.from_schema, k.from_table, k.own,
+                                         k.on_delete, k.on_update) ORDER BY k.from_schema, k.from_table, k.conname)
+          FROM keys k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.conparentid = 0) AS referenced_by,
+       (SELECT json_agg(json_build_array(i.relname, pg_get_indexdef(i.oid)) ORDER BY i.relname)
+          FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid) AS indexes,
+       (SELECT json_agg(json_build_array(t.tgname, pg_get_triggerdef(t.oid, true)) ORDER BY t.tgname)
+          FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid, true) END AS view_definition,
+       CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
+       (SELECT json_agg(json_build_array(part.name, part.bound) ORDER BY part.name)
+          FROM (SELECT i.inhrelid::regclass::text AS name, pg_get_expr(p.relpartbound, p.oid) AS bound
+                  FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhrelid
+                 WHERE i.inhparent = c.oid AND p.relispartition
+                 ORDER BY 1 LIMIT 100) part) AS partitions,
+       (SELECT i.inhparent::regclass::text FROM pg_inherits i
+         WHERE i.inhrelid = c.oid AND c.relispartition) AS partition_of,
+       pg_get_expr(c.relpartbound, c.oid) AS partition_bound
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN LATERAL (
+    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_stat_get_live_tuples(p.oid) END)::int8
+               AS estimated_rows,
+           sum(pg_total_relation_size(p.oid))::int8 AS bytes
+      FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) part
+      JOIN pg_class p ON p.oid = part.relid AND p.relkind IN ('r', 'm')
+  ) size ON true
+ WHERE c.oid = $1::oid
+
+-- name: readable_names
+-- Names to suggest for one that was not found. $1 limit
+SELECT n.nspname, c.relname
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+   AND n.nspname !~ '^pg_(toast|temp)'
+   AND has_schema_privilege(n.oid, 'USAGE')
+   AND has_any_column_privilege(c.oid, 'SELECT')
+ ORDER BY n.nspname, c.relname
+ LIMIT $1::int

@@ -1,0 +1,281 @@
+"""What list_tables and describe_table say, as the agent's reader role sees it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.errors import Invalid, Missing, SqlFailed
+from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.schema import (
+    ColumnDescription,
+    Definition,
+    ForeignKey,
+    Key,
+    Partitioning,
+    TableDescription,
+)
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.execution import catalog as catalog_module
+from agentdb_mcp.execution.catalog import Catalog
+from agentdb_mcp.execution.pools import PoolLimits, Pools
+from agentdb_mcp.execution.runner import Runner
+from support.statements import ddl, write
+from support.wire import through, watched
+
+SHOP = (
+    "CREATE SCHEMA shop",
+    "CREATE TYPE shop.mood AS ENUM ('good', 'bad')",
+    """CREATE TABLE shop.customer (
+        id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        email text NOT NULL CONSTRAINT one_mail UNIQUE CONSTRAINT is_mail CHECK (email LIKE '%@%'),
+        name varchar(40) DEFAULT 'nobody',
+        loud text GENERATED ALWAYS AS (upper(name)) STORED,
+        feels shop.mood[],
+        dropped int)""",
+    "ALTER TABLE shop.customer DROP COLUMN dropped",
+    "COMMENT ON TABLE shop.customer IS 'who buys'",
+    "COMMENT ON COLUMN shop.customer.email IS 'where the bill goes'",
+    """CREATE TABLE shop."Order" (
+        "customer id" int NOT NULL CONSTRAINT of_customer REFERENCES shop.customer ON DELETE CASCADE ON UPDATE SET NULL,
+        no int, total numeric(10,2), PRIMARY KEY (no, "customer id"))""",
+    'CREATE INDEX order_totals ON shop."Order" (total DESC) WHERE total > 0',
+    'CREATE VIEW shop.big AS SELECT no FROM shop."Order" WHERE total > 100',
+    "CREATE MATERIALIZED VIEW shop.counted AS SELECT count(*) AS n FROM shop.customer",
+    "CREATE TABLE shop.visit (day date NOT NULL, n int) PARTITION BY RANGE (day)",
+    "CREATE TABLE shop.visit_2025 PARTITION OF shop.visit FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')",
+    "CREATE FUNCTION shop.stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER stamped BEFORE INSERT ON shop.customer FOR EACH ROW EXECUTE FUNCTION shop.stamp()",
+    "CREATE SCHEMA other",
+    "CREATE TABLE other.customer (id int)",
+    "CREATE TABLE plain (id int)",
+    "INSERT INTO shop.customer (email) SELECT n || '@x' FROM generate_series(1, 500) n",
+    "ANALYZE shop.customer",
+)
+
+
+@pytest.fixture
+async def catalog(pools: Pools, target: Target) -> AsyncIterator[Catalog]:
+    runner = Runner(pools)
+    try:
+        await runner.run(target, ddl(SHOP[0]), [], Caps())
+    except SqlFailed:  # an earlier test of this module has made it
+        pass
+    else:
+        for statement in SHOP[1:]:
+            await runner.run(target, ddl(statement), [], Caps())
+    return Catalog(pools)
+
+
+async def described(catalog: Catalog, target: Target, table: str) -> TableDescription:
+    return await catalog.describe_table(target, table, schema="shop")
+
+
+async def test_a_list_has_a_line_for_each_table_and_view(catalog: Catalog, target: Target) -> None:
+    found = await catalog.list_tables(target)
+    assert [(table.schema, table.name, table.kind) for table in found.tables] == [
+        ("other", "customer", "table"),
+        ("public", "plain", "table"),
+        ("shop", "Order", "table"),
+        ("shop", "big", "view"),
+        ("shop", "counted", "materialized view"),
+        ("shop", "customer", "table"),
+        ("shop", "visit", "partitioned"),
+    ]
+    assert not found.more
+
+
+async def test_a_line_tells_rows_size_and_comment(catalog: Catalog, target: Target) -> None:
+    by_name = {table.name: table for table in (await catalog.list_tables(target, schema="shop")).tables}
+    customer, view = by_name["customer"], by_name["big"]
+    assert (customer.estimated_rows, customer.comment) == (500, "who buys")
+    assert customer.bytes is not None
+    assert customer.bytes > 16_384
+    assert (view.estimated_rows, view.bytes, view.comment) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("cust%", ["customer"]),
+        ("ORDER", ["Order"]),
+        ("%i%", ["big", "visit"]),
+        ("none", []),
+        ("_isit", ["visit"]),
+    ],
+)
+async def test_a_list_is_narrowed_by_a_pattern(
+    catalog: Catalog, target: Target, pattern: str, names: list[str]
+) -> None:
+    found = await catalog.list_tables(target, schema="shop", pattern=pattern)
+    assert [table.name for table in found.tables] == names
+
+
+async def test_a_list_is_bounded_and_says_so(
+    catalog: Catalog, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "MOST_TABLES", 2)
+    found = await catalog.list_tables(target)
+    assert (len(found.tables), found.more) == (2, True)
+
+
+async def test_columns_are_told_in_full(catalog: Catalog, target: Target) -> None:
+    assert (await described(catalog, target, "customer")).columns == (
+        ColumnDescription("id", "integer", False, None, "always", None, None),
+        ColumnDescription("email", "text", False, None, None, None, "where the bill goes"),
+        ColumnDescription(
+            "name", "character varying(40)", True, "'nobody'::character varying", None, None, None
+        ),
+        ColumnDescription("loud", "text", True, None, None, "upper((name)::text)", None),
+        ColumnDescription("feels", "shop.mood[]", True, None, None, None, None),
+    )
+
+
+async def test_keys_checks_indexes_and_triggers_are_told(catalog: Catalog, target: Target) -> None:
+    customer = await described(catalog, target, "customer")
+    assert customer.primary_key == Key("customer_pkey", ("id",))
+    assert customer.unique_keys == (Key("one_mail", ("email",)),)
+    assert customer.checks == (Definition("is_mail", "CHECK (email ~~ '%@%'::text)"),)
+    assert [index.name for index in customer.indexes] == ["customer_pkey", "one_mail"]
+    assert customer.triggers == (
+        Definition(
+            "stamped",
+            "CREATE TRIGGER stamped BEFORE INSERT ON shop.customer FOR EACH ROW EXECUTE FUNCTION shop.stamp()",
+        ),
+    )
+    assert (customer.view_definition, customer.partitioning) == (None, None)
+
+
+async def test_foreign_keys_are_told_from_both_ends(catalog: Catalog, target: Target) -> None:
+    order = await described(catalog, target, "Order")
+    assert order.primary_key == Key("Order_pkey", ("no", "customer id"))
+    assert order.foreign_keys == (
+        ForeignKey("of_customer", ("customer id",), "shop", "customer", ("id",), "CASCADE", "SET NULL"),
+    )
+    assert (await described(catalog, target, "customer")).referenced_by == (
+        ForeignKey("of_customer", ("id",), "shop", "Order", ("customer id",), "CASCADE", "SET NULL"),
+    )
+
+
+async def test_an_index_keeps_its_order_and_its_condition(catalog: Catalog, target: Target) -> None:
+    indexes = {index.name: index.definition for index in (await described(catalog, target, "Order")).indexes}
+    assert indexes["order_totals"].endswith("(total DESC) WHERE (total > (0)::numeric)")
+
+
+async def test_a_view_shows_its_query(catalog: Catalog, target: Target) -> None:
+    view = await described(catalog, target, "big")
+    assert view.view_definition is not None
+    assert 'FROM shop."Order"' in view.view_definition
+    assert view.columns[0].name == "no"
+
+
+async def test_a_partitioned_table_and_its_partitions_know_each_other(
+    catalog: Catalog, target: Target
+) -> None:
+    bound = "FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')"
+    assert (await described(catalog, target, "visit")).partitioning == Partitioning(
+        "RANGE (day)", (Definition("shop.visit_2025", bound),), None, None
+    )
+    assert (await described(catalog, target, "visit_2025")).partitioning == Partitioning(
+        None, (), "shop.visit", bound
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "schema"), [("shop.customer", None), ("customer", "shop"), ("shop.Order", None)]
+)
+async def test_a_table_is_found_by_its_name_and_its_schema(
+    catalog: Catalog, target: Target, table: str, schema: str | None
+) -> None:
+    found = await catalog.describe_table(target, table, schema=schema)
+    assert found.summary.schema == "shop"
+
+
+async def test_a_name_of_several_schemas_asks_which(catalog: Catalog, target: Target) -> None:
+    with pytest.raises(Invalid) as caught:
+        await catalog.describe_table(target, "customer")
+    assert caught.value.code == "bad_argument"
+    assert "other or shop" in caught.value.hint
+
+
+async def test_the_table_on_the_search_path_comes_first(
+    catalog: Catalog, target: Target, pools: Pools
+) -> None:
+    await Runner(pools).run(target, ddl("CREATE TABLE IF NOT EXISTS shop.plain (other text)"), [], Caps())
+    try:
+        assert (await catalog.describe_table(target, "plain")).summary.schema == "public"
+    finally:
+        await Runner(pools).run(target, ddl("DROP TABLE shop.plain"), [], Caps())
+
+
+@pytest.mark.parametrize(
+    ("table", "near"),
+    [("custmer", "other.customer or shop.customer"), ("order", "shop.Order"), ("shop.vist", "shop.visit")],
+)
+async def test_a_missing_table_names_its_neighbours(
+    catalog: Catalog, target: Target, table: str, near: str
+) -> None:
+    with pytest.raises(Missing) as caught:
+        await catalog.describe_table(target, table)
+    assert caught.value.code == "table_not_found"
+    assert near in caught.value.hint
+
+
+async def test_a_missing_table_without_neighbours_points_to_the_list(
+    catalog: Catalog, target: Target
+) -> None:
+    with pytest.raises(Missing) as caught:
+        await catalog.describe_table(target, "zzzzzz", schema="shop")
+    assert "list_tables" in caught.value.hint
+
+
+async def test_what_the_reader_may_not_read_is_not_there(
+    catalog: Catalog, target: Target, pools: Pools
+) -> None:
+    runner = Runner(pools)
+    reader = (await runner.read(target, "SELECT current_user", [], Caps())).rows[0][0]
+    await runner.run(target, ddl("CREATE TABLE shop.hidden (id int)"), [], Caps())
+    await runner.run(target, ddl(f"REVOKE ALL ON shop.hidden FROM {reader}"), [], Caps())
+    try:
+        assert "hidden" not in [table.name for table in (await catalog.list_tables(target)).tables]
+        with pytest.raises(Missing):
+            await catalog.describe_table(target, "hidden", schema="shop")
+    finally:
+        await runner.run(target, ddl("DROP TABLE shop.hidden"), [], Caps())
+
+
+async def test_names_are_data_whatever_they_hold(catalog: Catalog, target: Target) -> None:
+    for name in ("x' OR '1'='1", '"; DROP TABLE plain; --', "é" * 40, "%"):
+        with pytest.raises(Missing):
+            await catalog.describe_table(target, name)
+    with pytest.raises(Invalid):
+        await catalog.describe_table(target, "nul\0")
+
+
+async def test_each_answer_takes_few_round_trips(catalog: Catalog, target: Target) -> None:
+    async with watched(target.reader) as (line, port):
+        far = Target(target.database_id, target.kind, "agent", target.writer, through(target.reader, port))
+        await catalog.list_tables(far)
+        await catalog.describe_table(far, "plain")
+        line.clear()
+        await catalog.list_tables(far)
+        assert line.round_trips == 1
+        await catalog.describe_table(far, "plain")
+        assert line.round_trips == 3
+
+
+async def test_an_empty_database_has_an_empty_list(control_uri: ConnectionUri) -> None:
+    pools = Pools(PoolLimits())
+    empty = Target("empty", "agent", "agent", control_uri, control_uri)  # pyright: ignore[reportArgumentType]
+    found = await Catalog(pools).list_tables(empty)
+    assert (found.tables, found.more) == ((), False)
+    await pools.close()
+
+
+async def test_rows_are_estimated_from_live_statistics_before_the_first_analyze(
+    catalog: Catalog, target: Target, pools: Pools
+) -> None:
+    await Runner(pools).run(target, write("INSERT INTO plain SELECT generate_series(1, 3)"), [], Caps())
+    (plain,) = (await catalog.list_tables(target, pattern="plain")).tables
+    assert plain.estimated_rows is not None
+    assert 0 <= plain.estimated_rows <= 3
