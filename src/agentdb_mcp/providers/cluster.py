@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,10 +100,9 @@ def check_data(data: Path) -> int | None:
 
 def create_cluster(place: Path, binaries: Binaries, service: ServiceUser, passwords: Passwords) -> None:
     """Make `place/data`. It appears under its name when complete; what a crash left behind is removed."""
-    for leftover in place.glob("data.new*"):
-        shutil.rmtree(leftover)
-    draft = place / "data.new"
-    draft.mkdir(mode=0o700)
+    for leftover in place.glob("data.new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)  # an initdb whose starter was killed may still be at it
+    draft = Path(tempfile.mkdtemp(prefix="data.new-", dir=place))
     service.give(draft)
     try:
         _run([binaries.initdb, *_initdb_arguments(binaries.major, draft)], place, service)
