@@ -14,7 +14,7 @@ from agentdb_mcp import assets
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
-from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.access import AccessService, Premises
 from agentdb_mcp.settings import Settings
 from agentdb_mcp.store import Rotation, Store, open_keys
 
@@ -47,6 +47,12 @@ class Server:
     admin: ConnectionUri
     """May make databases and roles."""
     embedded: "EmbeddedPostgres | None"
+
+    def premises(self) -> Premises:
+        """What the services must know of a server that is ours to keep running."""
+        if self.embedded is None:
+            return Premises()
+        return Premises({"local": self.embedded.address}, self.embedded.ensure)
 
     @classmethod
     async def open(cls, settings: Settings, stack: AsyncExitStack) -> Self:
@@ -87,7 +93,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         provider = ServerProvider(server.admin, name=settings.provider)
         stack.push_async_callback(provider.close)
         reconciler = Reconciler(store, {provider.name: provider})
-        access = AccessService(store, await stack.enter_async_context(store.changes()))
+        access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
         lifecycle = LifecycleService(store, reconciler, provider=provider.name)
         yield App(settings, server, store, access, reconciler, lifecycle)
 
@@ -122,7 +128,7 @@ async def open_tools(
         store = await _open_store(settings, server, stack)
         if server.embedded is not None:
             await store.migrate()
-        access = AccessService(store, await stack.enter_async_context(store.changes()))
+        access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
         principal = await access.authenticate_workspace(workspace_id)
         pools = Pools(PoolLimits())
         stack.push_async_callback(pools.close)

@@ -17,6 +17,8 @@ DOORS = {
         "providers/neon_session.py",
         "providers/neon_http.py",  # the API key, into the header
         "fake_neon/postgres.py",
+        "demo/exposure.py",  # to look for it everywhere
+        "demo/intruder.py",  # to try it where it must not work
     },
     "ApprovedSql": {"core/guard/decision.py"},
     "Principal": {"services/access.py"},

@@ -25,6 +25,8 @@ class Target:
     """Name of the policy file that its statements are judged by."""
     writer: ConnectionUri
     reader: ConnectionUri
+    address: tuple[str, int] | None = None
+    """Host and port where the server is now, when that is not for the URIs to say (an embedded one may move)."""
 
     def uri(self, role: AccessRole) -> ConnectionUri:
         """The credentials of that role."""

@@ -8,7 +8,7 @@ from agentdb_mcp.app import App, open_app
 from agentdb_mcp.core.databases import Desired, Kind
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.demo.exposure import Exposure
-from agentdb_mcp.demo.intruder import connects
+from agentdb_mcp.demo.intruder import refused_entry
 from agentdb_mcp.demo.stage import Agent, Programme, Stage, structured, text
 from agentdb_mcp.settings import read_settings
 
@@ -115,7 +115,7 @@ async def _attack(app: App, trader: Agent, programme: Programme) -> None:
     victim = await app.access.authenticate_workspace(RESEARCH)
     trader_target = await app.access.resolve(theirs, Kind.AGENT)
     for kind in Kind:
-        refusal = await connects(trader_target, await app.access.resolve(victim, kind))
+        refusal = await refused_entry(trader_target, await app.access.resolve(victim, kind))
         words = f"without the guard, trader's own role at ada's {kind} database: PostgreSQL refuses"
         programme.claim(words, holds=refusal is not None, shows=refusal or "connected!")
 

@@ -1,7 +1,7 @@
 """One pool per database and role: the only door in this room where an agent's connection URI is opened."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from agentdb_mcp.core.access import Target
@@ -28,6 +28,7 @@ class PoolLimits:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     uri: ConnectionUri
+    address: tuple[str, int] | None
     pool: SessionPool
 
 
@@ -43,12 +44,12 @@ class Pools:
         """The pool for this role on this database. Raises Unavailable when its URI cannot be read."""
         uri = target.uri(role)
         entry = self._entries.get((target.database_id, role))
-        if entry is not None and entry.uri == uri:
+        if entry is not None and (entry.uri, entry.address) == (uri, target.address):
             return entry.pool
+        pool = self._open(_endpoint(uri, target.address))
         if entry is not None:
             self._close_later(entry.pool)
-        pool = self._open(uri)
-        self._entries[target.database_id, role] = _Entry(uri, pool)
+        self._entries[target.database_id, role] = _Entry(uri, target.address, pool)
         return pool
 
     async def close_database(self, database_id: DatabaseId) -> None:
@@ -61,8 +62,7 @@ class Pools:
         entries, self._entries = self._entries, {}
         await asyncio.gather(*[entry.pool.close() for entry in entries.values()], *self._closing)
 
-    def _open(self, uri: ConnectionUri) -> SessionPool:
-        endpoint = _endpoint(uri)
+    def _open(self, endpoint: Endpoint) -> SessionPool:
         return SessionPool(
             partial(connect, endpoint, self._limits.connect_seconds),
             size=self._limits.size,
@@ -75,12 +75,13 @@ class Pools:
         task.add_done_callback(self._closing.discard)
 
 
-def _endpoint(uri: ConnectionUri) -> Endpoint:
+def _endpoint(uri: ConnectionUri, address: tuple[str, int] | None) -> Endpoint:
     try:
-        return parse_endpoint(uri.reveal())
+        endpoint = parse_endpoint(uri.reveal())
     except ValueError:
         raise Unavailable(
             "database_unavailable",
             "The database's stored address cannot be read.",
             "Ask whoever runs this server to reconcile the database.",
         ) from None
+    return endpoint if address is None else replace(endpoint, host=address[0], port=address[1])

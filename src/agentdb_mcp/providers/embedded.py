@@ -79,6 +79,11 @@ class EmbeddedPostgres:
         """The owner of the control plane's database, without any other right."""
         return self._uri(CONTROL, self._passwords.control, CONTROL)
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, as they were when this process last looked."""
+        return "127.0.0.1", self._port
+
     async def ensure(self) -> None:
         """Bring the server back if it died. Cheap when it did not.
 

@@ -1,6 +1,7 @@
 """Who is calling, and which database they may reach now: the only place that makes a Principal or a Target."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase
@@ -10,6 +11,16 @@ from agentdb_mcp.store import Changes, Store
 
 POLICY_OF = {Kind.AGENT: "agent", Kind.GLOBAL: "global"}
 """Which policy file judges the statements on which database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """The server this process runs on, where that is its own to look after."""
+
+    addresses: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    """Provider -> host and port of its server now. An embedded one may come back on another port."""
+    ensure: Callable[[], Awaitable[None]] | None = None
+    """Brings the server back if it died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +36,10 @@ class AccessService:
     count is still true, and a statement costs no look-up. When it is not connected nothing is remembered.
     """
 
-    def __init__(self, store: Store, changes: Changes) -> None:
+    def __init__(self, store: Store, changes: Changes, premises: Premises | None = None) -> None:
         self._store = store
         self._changes = changes
+        self._premises = premises or Premises()
         self._memory: dict[tuple[Principal, Kind], _Remembered] = {}
 
     async def authenticate_workspace(self, workspace_id: WorkspaceId) -> Principal:
@@ -50,6 +62,8 @@ class AccessService:
         remembered = self._memory.get((principal, kind))
         if remembered is not None and remembered.version == version:
             return remembered.target
+        if version is None and self._premises.ensure is not None:
+            await self._premises.ensure()
         target = await self._resolve(principal, kind)
         if version is not None:
             self._memory[principal, kind] = _Remembered(version, target)
@@ -71,7 +85,8 @@ class AccessService:
             )
         _check_usable(database)
         writer, reader = await self._store.open_credentials(database.id)
-        return Target(database.id, kind, POLICY_OF[kind], writer, reader)
+        address = self._premises.addresses.get(database.provider)
+        return Target(database.id, kind, POLICY_OF[kind], writer, reader, address)
 
 
 def _check_usable(database: ManagedDatabase) -> None:
