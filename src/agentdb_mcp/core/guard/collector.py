@@ -1,5 +1,6 @@
 """Where the walk puts what it finds, until the facts are frozen."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -94,3 +95,7 @@ class Collector:
         return Facts(
             self.klass, tuple(self.commands), tuple(self.names), tuple(self.traits), self.depth, size
         )
+
+
+Handler = Callable[[Collector, Step], None]
+"""Notes what one node means beyond the names in its fields."""

@@ -1,4 +1,4 @@
-"""Facts and a policy -> what, if anything, stands in the way. Pure. `ApprovedSql` is made here and nowhere else."""
+"""Facts and a policy -> the approved statement, or what stands in its way: `ApprovedSql` is made only here."""
 
 from typing import Final, final
 
@@ -12,7 +12,7 @@ _SEAL: Final = object()
 
 @final
 class ApprovedSql:
-    """A statement that a policy accepts, in the agent's own words. The runner takes nothing else of an agent's."""
+    """A statement that a policy accepts, in the agent's own words. The runner takes nothing else."""
 
     __slots__ = ("facts", "policy", "statement_class", "text")
 

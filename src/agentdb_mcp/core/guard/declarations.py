@@ -1,16 +1,18 @@
 """DECLARE sections of PL/pgSQL, read from the text.
 
-libpg_query 17 leaves two things to do: its JSON drops the default of a record variable (`r record := f()`), and
-without a catalog it takes a variable of a table's row type for a scalar, so that `x.a := 1` is "not a known variable".
+libpg_query 17 leaves two things to do: its JSON drops the default of a record variable (`r record := f()`),
+and without a catalog it takes a variable of a table's row type for a scalar, so that it calls `x.a := 1`
+an unknown variable.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from agentdb_mcp.core.guard.lexer import Token, TokenKind, code
+from agentdb_mcp.core.guard.lexer import Token, TokenKind, code, tokens
 
-_UNKNOWN_VARIABLE: Final = re.compile(r'"([^".]+)\.[^"]*" is not a known variable')
+_UNKNOWN_VARIABLE: Final = re.compile(r'"([^"]+)\.[^".]*" is not a known variable')
+_NOT_A_CURSOR: Final = re.compile(r'variable "([^"]+)" must be of type cursor or refcursor')
 _BEFORE_DEFAULT: Final = frozenset({":=", "=", "default"})
 
 
@@ -18,10 +20,12 @@ class Declaration(NamedTuple):
     """One declared variable. The places are characters of the text."""
 
     name: str
+    type: str
+    """Its type as written; nothing for a cursor or an alias."""
     type_start: int
     type_end: int
+    """Up to the default or the end: with COLLATE and NOT NULL."""
     default: str | None
-    is_cursor: bool
 
 
 def declarations(body: str) -> Iterator[Declaration]:
@@ -52,30 +56,66 @@ def _declaration(body: str, run: list[Token], end: int) -> Iterator[Declaration]
         return
     first = 2 if words[1] == "constant" else 1
     if "cursor" in words[1:4] or words[1] == "alias" or first >= len(run):
-        yield Declaration(words[0], run[0].end, end, None, True)
+        yield Declaration(words[0], "", run[0].end, end, None)
         return
-    at, depth = len(run), 0
+    default = _outside_brackets(run, words, first, _BEFORE_DEFAULT)
+    named = _outside_brackets(run, words, first, _BEFORE_DEFAULT | {"collate", "not"})
+    type_end = run[default].start if default < len(run) else end
+    yield Declaration(
+        words[0],
+        body[run[first].start : run[named].start if named < len(run) else end],
+        run[first].start,
+        type_end,
+        body[run[default].end : end] if default < len(run) else None,
+    )
+
+
+def _outside_brackets(run: list[Token], words: list[str], first: int, wanted: frozenset[str]) -> int:
+    """Index of the first of the wanted words outside brackets, or the length."""
+    depth = 0
     for index in range(first, len(run)):
         depth += (words[index] in {"(", "["}) - (words[index] in {")", "]"})
-        if depth == 0 and words[index] in _BEFORE_DEFAULT:
-            at = index
-            break
-    default = body[run[at].end : end] if at < len(run) else None
-    type_end = run[at].start if at < len(run) else end
-    yield Declaration(words[0], run[first].start, type_end, default, False)
+        if depth == 0 and words[index] in wanted:
+            return index
+    return len(run)
 
 
-def as_record(source: str, body: str, message: str) -> str | None:
-    """`source` with the variable that `message` calls unknown declared as a record; None when that is not the case.
+def mended(source: str, body: str, message: str) -> tuple[str, str] | None:
+    """Source and body where the variable that `message` complains of has a type that serves, if any does.
 
-    Only for analysis: what is replaced (type and default) is analysed apart, and the original text is what runs.
+    Only for analysis: what is replaced (type and default) is analysed apart; the original text is what runs.
     """
+    cursor = _NOT_A_CURSOR.search(message)
+    if cursor is not None:
+        return _with_body(source, body, _shadowed(body, cursor[1], "refcursor"))
     unknown = _UNKNOWN_VARIABLE.search(message)
-    start = source.find(body) if unknown else -1
-    if unknown is None or start < 0:
+    if unknown is None:
         return None
+    names = unknown[1].split(".")
     changed = body
     for found in reversed(list(declarations(body))):
-        if found.name.strip('"') == unknown[1] and not found.is_cursor:
-            changed = changed[: found.type_start] + "record " + changed[found.type_end :]
-    return source[:start] + changed + source[start + len(body) :] if changed != body else None
+        if found.name.strip('"') in names and found.type:
+            changed = f"{changed[: found.type_start]}record {changed[found.type_end :]}"
+    return _with_body(source, body, changed if changed != body else _shadowed(body, names[0], "record"))
+
+
+def _shadowed(body: str, name: str, type_name: str) -> str:
+    """The body in a block where a parameter has a type that the library understands."""
+    return f'DECLARE "{name}" {type_name}; BEGIN {body.rstrip().rstrip(";")}\n; END'
+
+
+def _with_body(source: str, body: str, changed: str) -> tuple[str, str] | None:
+    """`source` with the string constant that is `body` replaced."""
+    for token in tokens(source):
+        if token.kind is TokenKind.STRING and _constant(token.text) == body:
+            quoted = "'" + changed.replace("'", "''") + "'"
+            return f"{source[: token.start]} {quoted} {source[token.end :]}", changed
+    return None
+
+
+def _constant(text: str) -> str:
+    """The value of a plain or dollar-quoted string constant; other spellings are left as they are."""
+    if text.startswith("$"):
+        tag = text[: text.index("$", 1) + 1]
+        return text[len(tag) : -len(tag)]
+    return text[1:-1].replace("''", "'") if text.startswith("'") else text

@@ -8,7 +8,7 @@ _FALSE = frozenset({"false", "off", "0"})
 
 
 def analyzes(body: dict[str, Any]) -> bool:
-    """Whether this EXPLAIN runs its statement: the last ANALYZE wins, what is not surely false counts as true."""
+    """Whether this EXPLAIN runs its statement: the last ANALYZE wins, what is not surely false is true."""
     wanted = False
     for option in body.get("options", []):
         element = option.get("DefElem", {})

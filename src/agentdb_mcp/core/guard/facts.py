@@ -1,4 +1,4 @@
-"""What a statement does, as frozen facts: the analysis writes them, the decision reads them, nothing else matters."""
+"""What a statement does, as frozen facts: the analysis writes them, the decision reads nothing else."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What is looked at before any parser sees the text: type, size, encoding, and the shapes that parsers choke on."""
+"""Looked at before any parser sees the text: type, size, encoding, and the shapes that parsers choke on."""
 
 import re
 from typing import Final, NamedTuple

@@ -37,7 +37,7 @@ class Guard:
     def approve(self, sql: str, policy: Policy, tool: Tool | None = None) -> ApprovedSql:
         """The statement, approved for this tool (any tool, when None).
 
-        Raises Denied("statement_denied") with the rule, or Invalid("sql_syntax"); nothing else, whatever `sql` is.
+        Raises Denied("statement_denied") with the rule, or Invalid("sql_syntax"); nothing else ever.
         """
         judgement = self.judge(sql, policy, tool)
         if judgement.approved is None:

@@ -146,11 +146,11 @@ def _schema(name: Name, policy: Policy) -> Iterator[Objection]:
         yield Objection("schema.kept", name.text, name.position)
 
 
-def _role(name: Name, policy: Policy) -> Iterator[Objection]:
+def _role(name: Name, _policy: Policy) -> Iterator[Objection]:
     yield Objection("role.named", name.text, name.position)
 
 
-def _tablespace(name: Name, policy: Policy) -> Iterator[Objection]:
+def _tablespace(name: Name, _policy: Policy) -> Iterator[Objection]:
     if name.name != "pg_default":
         yield Objection("tablespace.named", name.text, name.position)
 
@@ -180,7 +180,7 @@ def _setting(name: Name, policy: Policy) -> Iterator[Objection]:
         )
 
 
-def _shown(policy: Policy) -> dict[str, str]:
+def _shown(_policy: Policy) -> dict[str, str]:
     return {"instead": "Among those that may be read are server_version, timezone and search_path."}
 
 

@@ -84,19 +84,16 @@ NAMES: Final[dict[tuple[str, str], tuple[NameKind, Access]]] = {
 
 
 def path_of(value: Any) -> tuple[str, ...]:
-    """The dotted name that a field holds: a text, a node, or a list of text nodes; other nodes have no name."""
+    """The dotted name in a field: a text, a node, or a list of text nodes; other nodes have no name."""
     if isinstance(value, str):
         return (value,)
     if isinstance(value, list):
         parts = [path_of(item) for item in value]
         return tuple(part[0] for part in parts if len(part) == 1)
-    if isinstance(value, dict):
-        if "String" in value:
-            return (str(value["String"].get("sval", "")),)
-        if "sval" in value and isinstance(value["sval"], str):
-            return (value["sval"],)
-        if "List" in value:
-            return path_of(value["List"].get("items", []))
-        if "TypeName" in value:
-            return path_of(value["TypeName"].get("names", []))
-    return ()
+    match value:
+        case {"String": {"sval": str(text)}} | {"sval": str(text)}:
+            return (text,)
+        case {"List": {"items": list(names)}} | {"TypeName": {"names": list(names)}}:
+            return path_of(names)
+        case _:
+            return ()

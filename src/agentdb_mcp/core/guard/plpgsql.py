@@ -35,10 +35,53 @@ class Remark(NamedTuple):
 
 
 _KNOWN: Final = frozenset(
-    ["assign", "block", "call", "case", "close", "commit", "dynexecute", "dynfors", "execsql", "exit", "fetch", "foreach_a", "forc", "fori", "fors", "getdiag", "if", "loop", "open", "perform", "raise", "return", "return_next", "return_query", "rollback", "assert", "while"]
+    [
+        "assign",
+        "block",
+        "call",
+        "case",
+        "close",
+        "commit",
+        "dynexecute",
+        "dynfors",
+        "execsql",
+        "exit",
+        "fetch",
+        "foreach_a",
+        "forc",
+        "fori",
+        "fors",
+        "getdiag",
+        "if",
+        "loop",
+        "open",
+        "perform",
+        "raise",
+        "return",
+        "return_next",
+        "return_query",
+        "rollback",
+        "assert",
+        "while",
+    ]
 )
 _PARTS: Final = frozenset(
-    ["PLpgSQL_function", "PLpgSQL_var", "PLpgSQL_rec", "PLpgSQL_row", "PLpgSQL_recfield", "PLpgSQL_type", "PLpgSQL_expr", "PLpgSQL_exception", "PLpgSQL_exception_block", "PLpgSQL_condition", "PLpgSQL_if_elsif", "PLpgSQL_case_when", "PLpgSQL_raise_option", "PLpgSQL_diag_item"]
+    [
+        "PLpgSQL_function",
+        "PLpgSQL_var",
+        "PLpgSQL_rec",
+        "PLpgSQL_row",
+        "PLpgSQL_recfield",
+        "PLpgSQL_type",
+        "PLpgSQL_expr",
+        "PLpgSQL_exception",
+        "PLpgSQL_exception_block",
+        "PLpgSQL_condition",
+        "PLpgSQL_if_elsif",
+        "PLpgSQL_case_when",
+        "PLpgSQL_raise_option",
+        "PLpgSQL_diag_item",
+    ]
 )
 NODES: Final = _PARTS | {f"PLpgSQL_stmt_{name}" for name in _KNOWN}
 """Every node type that libpg_query 17 writes for a body."""
@@ -87,5 +130,5 @@ def _found(node: dict[str, Any]) -> Iterator[Piece | Remark]:
 
 
 def _catches_cancel(condition: str) -> bool:
-    """SQLSTATE class 57 is the operator's intervention: statement_timeout and pg_cancel_backend arrive as 57014."""
+    """SQLSTATE class 57 is the operator's intervention; time limits and cancellation arrive as 57014."""
     return condition.lower() in _CANCELS or condition.startswith("57")

@@ -80,7 +80,7 @@ class Policy:
     limits: Limits
     commands: dict[Tool, frozenset[str]]
     features: frozenset[str]
-    """Features that are allowed; those of `facts.Feature` that a policy may allow at all are the file's keys."""
+    """The features (values of `facts.Feature`) that are allowed."""
     schemas: Schemas
     catalogs: Patterns
     information_schema: Patterns

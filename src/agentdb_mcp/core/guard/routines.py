@@ -5,7 +5,7 @@ from typing import Final
 
 from agentdb_mcp.core.guard import plpgsql
 from agentdb_mcp.core.guard.collector import Collector, RoutineBody, Step
-from agentdb_mcp.core.guard.declarations import as_record, declarations
+from agentdb_mcp.core.guard.declarations import declarations, mended
 from agentdb_mcp.core.guard.facts import Feature
 from agentdb_mcp.core.guard.lexer import TokenKind, code, tokens
 from agentdb_mcp.core.guard.parser import SyntaxRefused, TooDeep, Tree, parse, parse_routine
@@ -15,6 +15,9 @@ MAX_NESTING: Final = 4
 """Bodies within bodies."""
 MAX_PIECES: Final = 1500
 """Statements and expressions in all bodies of one statement: 1,500 take about 50 ms."""
+
+_MENDINGS: Final = 20
+"""Variables of row types in one body."""
 
 _BORROWED_TYPE: Final = re.compile(r"%\s*(?:row)?type\b", re.IGNORECASE)
 
@@ -69,8 +72,10 @@ class Routines:
     def _plpgsql(self, body: RoutineBody, text: str) -> None:
         trees = self._trees(body, text)
         for declared in declarations(text):
+            if declared.type:
+                self._piece(body, plpgsql.Piece(declared.type, plpgsql.Mode.TYPE))
             if declared.default is not None:
-                self._statements(body, f"SELECT {declared.default}")
+                self._piece(body, plpgsql.Piece(declared.default, plpgsql.Mode.EXPRESSION))
         for found in plpgsql.pieces(trees):
             if isinstance(found, plpgsql.Remark):
                 self._collector.trait(found.feature, found.found, body.at)
@@ -79,14 +84,14 @@ class Routines:
 
     def _trees(self, body: RoutineBody, text: str) -> list[Tree]:
         source = body.source
-        for _ in range(20):
+        for _ in range(_MENDINGS):
             try:
                 trees = parse_routine(source)
             except SyntaxRefused as error:
-                mended = as_record(source, text, error.message)
-                if mended is None:
+                better = mended(source, text, error.message)
+                if better is None:
                     raise
-                source, text = mended, _only_body(mended, text, source)
+                source, text = better
                 continue
             if len(trees) != 1:
                 raise SyntaxRefused("it holds more than one body", None)
@@ -121,12 +126,6 @@ class Routines:
             self._collector.trait(Feature.DYNAMIC_SQL, " ".join(part.text for part in parts)[:60], body.at)
         else:
             self._statements(body, constant)
-
-
-def _only_body(mended: str, text: str, source: str) -> str:
-    """The body within the mended source: the same start, the same rest."""
-    start = source.find(text)
-    return mended[start : len(mended) - (len(source) - start - len(text))]
 
 
 def _string_constant(statement: Tree) -> str | None:

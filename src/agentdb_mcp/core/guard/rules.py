@@ -1,4 +1,7 @@
-"""Every rule the guard can refuse by: stable ids, and the words that teach. docs/reference/guard-rules.md has the same table."""
+"""Every rule the guard can refuse by: stable ids, and the words that teach.
+
+docs/reference/guard-rules.md has the same table; a test compares both ways.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -75,7 +78,7 @@ _ALL: Final = (
     Rule(
         "relation.catalog",
         "The system catalog {found} is refused: it tells of the server or of other databases.",
-        "Ask information_schema, pg_class, pg_attribute or the tool list_tables. Names that begin with pg_ are the system's.",
+        "Ask information_schema, pg_class or pg_attribute. Names that begin with pg_ are the system's.",
     ),
     Rule(
         "relation.protected",

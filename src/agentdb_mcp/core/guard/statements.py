@@ -91,6 +91,7 @@ NAMED: Final[dict[str, tuple[str, StatementClass]]] = {
     "AlterTableMoveAllStmt": ("ALTER TABLESPACE", _SERVER),
     "DropTableSpaceStmt": ("DROP TABLESPACE", _SERVER),
     "GrantRoleStmt": ("GRANT ROLE", _SERVER),
+    "CreateRoleStmt": ("CREATE ROLE", _SERVER),
     "AlterRoleStmt": ("ALTER ROLE", _SERVER),
     "AlterRoleSetStmt": ("ALTER ROLE", _SERVER),
     "DropRoleStmt": ("DROP ROLE", _SERVER),
@@ -218,10 +219,6 @@ def _vacuum(body: dict[str, Any]) -> Command:
     return ("VACUUM" if body.get("is_vacuumcmd") else "ANALYZE"), _MAINTENANCE
 
 
-def _role(body: dict[str, Any]) -> Command:
-    return "CREATE ROLE", _SERVER
-
-
 def _routine(body: dict[str, Any]) -> Command:
     return ("CREATE PROCEDURE" if body.get("is_procedure") else "CREATE FUNCTION"), _DDL
 
@@ -245,7 +242,6 @@ _BY_BODY: Final = {
     "RenameStmt": _renamed,
     "CreateTableAsStmt": _made_from_query,
     "VacuumStmt": _vacuum,
-    "CreateRoleStmt": _role,
     "CreateFunctionStmt": _routine,
     "TransactionStmt": _transaction,
     "VariableSetStmt": _set,

@@ -1,89 +1,121 @@
-"""The walk over an exact tree: iterative, driven by the grammar's table."""
+"""The walk over an exact tree: iterative, driven by the grammar's table.
+
+For each node type a plan is made once: what to call, and what each of its fields is. A type or field that is
+not in the table is a trait of its own, and every policy refuses it.
+"""
 
 from collections.abc import Iterator
-from typing import Any
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from agentdb_mcp.core.guard import grammar
-from agentdb_mcp.core.guard.collector import Collector, Step
+from agentdb_mcp.core.guard.collector import Collector, Handler, Step
 from agentdb_mcp.core.guard.explain import analyzes
-from agentdb_mcp.core.guard.facts import Access, Feature
+from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
 from agentdb_mcp.core.guard.handlers import HANDLERS, statement
 from agentdb_mcp.core.guard.naming import NAMES, RELATION_ACCESS, path_of
 from agentdb_mcp.core.guard.statements import is_statement
 
+_LEAVES: Final = frozenset(
+    {"String", "Integer", "Float", "Boolean", "BitString", "A_Const", "A_Star", "ColumnRef"}
+)
+"""Types under which there is nothing to find: most of a tree's nodes, so they are not visited."""
+
+
+class _Child(NamedTuple):
+    """A field to descend into."""
+
+    form: str
+    access: Access
+
+
+class _Plan(NamedTuple):
+    """What to do at a node of one type."""
+
+    handlers: tuple[Handler, ...]
+    located: bool
+    plain: frozenset[str]
+    names: dict[str, tuple[NameKind, Access]]
+    children: dict[str, _Child]
+
+
+@cache
+def _plans() -> dict[str, _Plan]:
+    return {tag: _plan(tag, fields) for tag, fields in grammar.node_types().items()}
+
+
+def _plan(tag: str, fields: dict[str, str]) -> _Plan:
+    handlers = ((statement,) if is_statement(tag) else ()) + ((HANDLERS[tag],) if tag in HANDLERS else ())
+    names = {field: NAMES[tag, field] for field in fields if (tag, field) in NAMES}
+    children = {
+        field: _Child(form, RELATION_ACCESS.get((tag, field), Access.READ))
+        for field, form in fields.items()
+        if form != grammar.PLAIN and field not in names
+    }
+    plain = frozenset(fields.keys() - names.keys() - children.keys())
+    located = "location" in fields and tag != "CreateTableSpaceStmt"  # there it is a folder of the server's
+    return _Plan(handlers, located, plain, names, children)
+
 
 def walk(collector: Collector, root: Step) -> None:
     """Visit the node and everything under it, in the order of the text as far as the tree keeps it."""
+    plans = _plans()
     pending = [root]
     while pending:
-        children = list(_visit(collector, pending.pop()))
-        pending.extend(reversed(children))
+        step = pending.pop()
+        plan = plans.get(step.tag)
+        if plan is None:
+            collector.trait(Feature.UNKNOWN_NODE, step.tag, step.at)
+            continue
+        pending.extend(reversed(_visited(collector, step, plan)))
 
 
-def _visit(collector: Collector, step: Step) -> Iterator[Step]:
-    fields = grammar.node_types().get(step.tag)
-    if fields is None or not isinstance(step.body, dict):
-        collector.trait(Feature.UNKNOWN_NODE, step.tag, step.at)
-        return
-    here = _with_ctes(step._replace(at=_location(step, fields)))
+def _visited(collector: Collector, step: Step, plan: _Plan) -> list[Step]:
+    """Note what stands at this node; its children are still to be visited."""
+    here = _placed(step, plan)
     collector.depth = max(collector.depth, here.depth)
-    if is_statement(here.tag):
-        statement(collector, here)
-    handler = HANDLERS.get(here.tag)
-    if handler is not None:
+    for handler in plan.handlers:
         handler(collector, here)
+    children: list[Step] = []
     for field, value in here.body.items():
-        yield from _field(collector, here, fields.get(field), field, value)
+        if field in plan.plain:
+            continue
+        child, role = plan.children.get(field), plan.names.get(field)
+        if child is not None:
+            children.extend(_children(here, child, value))
+        elif role is not None:
+            collector.name(role[0], path_of(value), role[1], here.at)
+        else:
+            collector.trait(Feature.UNKNOWN_NODE, f"{here.tag}.{field}", here.at)
+    return children
 
 
-def _location(step: Step, fields: dict[str, str]) -> int:
-    at = step.body.get("location", 0) if "location" in fields else -1
-    return at if isinstance(at, int) and at >= 0 else step.at
-
-
-def _with_ctes(step: Step) -> Step:
+def _placed(step: Step, plan: _Plan) -> Step:
+    """The step with its own place and, at a statement with WITH, the names of its queries."""
+    at = step.body.get("location", 0) if plan.located else -1
     clause = step.body.get("withClause")
-    return step._replace(ctes=step.ctes.union(_cte_names(clause["ctes"]))) if clause else step
+    if clause:
+        step = step._replace(ctes=step.ctes.union(_cte_names(clause["ctes"])))
+    return step._replace(at=at) if at >= 0 else step
+
+
+def _children(step: Step, child: _Child, value: Any) -> Iterator[Step]:
+    if step.tag == "WithClause":
+        yield from _ctes(step, value)
+        return
+    executed = step.executed and (step.tag != "ExplainStmt" or analyzes(step.body))
+    at, depth, ctes, access, parent = step.at, step.depth + 1, step.ctes, child.access, step.tag
+    if child.form not in {grammar.LIST, grammar.NODE}:
+        yield Step(child.form, value, at, depth, ctes, access, parent, executed)
+        return
+    for item in value if child.form == grammar.LIST else (value,):
+        for tag, body in item.items():
+            if tag not in _LEAVES:
+                yield Step(tag, body, at, depth, ctes, access, parent, executed)
 
 
 def _cte_names(ctes: list[Any]) -> list[str]:
     return [str(cte["CommonTableExpr"]["ctename"]) for cte in ctes]
-
-
-def _field(collector: Collector, step: Step, form: str | None, field: str, value: Any) -> Iterator[Step]:
-    if form is None:
-        collector.trait(Feature.UNKNOWN_NODE, f"{step.tag}.{field}", step.at)
-        return
-    role = NAMES.get((step.tag, field))
-    if role is not None:
-        collector.name(role[0], path_of(value), role[1], step.at)
-        return
-    if form == grammar.PLAIN:
-        return
-    if step.tag == "WithClause":
-        yield from _ctes(step, value)
-        return
-    below = _below(step, field)
-    if form not in {grammar.LIST, grammar.NODE}:
-        yield below._replace(tag=form, body=value)
-        return
-    for item in value if form == grammar.LIST else [value]:
-        yield from _tagged(below, item)
-
-
-def _below(step: Step, field: str) -> Step:
-    access = RELATION_ACCESS.get((step.tag, field), Access.READ)
-    executed = step.executed and (step.tag != "ExplainStmt" or analyzes(step.body))
-    return step._replace(depth=step.depth + 1, access=access, parent=step.tag, executed=executed)
-
-
-def _tagged(step: Step, item: Any) -> Iterator[Step]:
-    """A node is an object with one key, its type; an empty object is an element left out."""
-    if not isinstance(item, dict) or len(item) > 1:
-        yield step._replace(tag="(untagged)", body={})
-        return
-    for tag, body in item.items():
-        yield step._replace(tag=tag, body=body)
 
 
 def _ctes(step: Step, ctes: list[Any]) -> Iterator[Step]:
@@ -91,4 +123,10 @@ def _ctes(step: Step, ctes: list[Any]) -> Iterator[Step]:
     names = _cte_names(ctes)
     for index, cte in enumerate(ctes):
         unseen = () if step.body.get("recursive") else names[index:]
-        yield from _tagged(_below(step, "ctes")._replace(ctes=step.ctes.difference(unseen)), cte)
+        yield step._replace(
+            tag="CommonTableExpr",
+            body=cte["CommonTableExpr"],
+            depth=step.depth + 1,
+            ctes=step.ctes.difference(unseen),
+            parent=step.tag,
+        )
