@@ -140,7 +140,8 @@ async def open_tools(
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:
     keys = open_keys(settings.encryption_key, settings.old_encryption_keys, settings.key_file)
-    store = await Store.open(server.control, keys)
+    embedded = server.embedded
+    store = await Store.open(server.control if embedded is None else lambda: embedded.control_uri, keys)
     stack.push_async_callback(store.close)
     return store
 

@@ -124,6 +124,17 @@ async def test_after_every_connection_was_killed_the_next_call_works(
         assert await store.find_by_id(database.id) == database
 
 
+async def test_a_server_that_moved_is_found_where_it_is_now(control_uri: ConnectionUri, keys: Keys) -> None:
+    places = [ConnectionUri("postgresql://u:hunter2@127.0.0.1:1/before")]
+    store = await Store.open(lambda: places[-1], keys)
+    with pytest.raises(Unavailable):
+        await store.migrate()
+    places.append(control_uri)
+    await store.migrate()
+    assert not await store.user_exists(ADA)
+    await store.close()
+
+
 async def test_a_connection_killed_in_mid_call_is_an_error_and_the_next_call_works(
     store: Store, control_uri: ConnectionUri
 ) -> None:

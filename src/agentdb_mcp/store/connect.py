@@ -1,7 +1,7 @@
 """Connections to the control plane: the store's only door to its revealed URI."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, LiteralString, Protocol, Self, cast
 
@@ -29,7 +29,6 @@ class Connection(Protocol):
     """asyncpg's connection, as far as the store uses it, taking no SQL but our own."""
 
     async def execute(self, query: LiteralString, *args: Any, timeout: float | None = None) -> str: ...
-    async def executemany(self, query: LiteralString, args: Sequence[tuple[Any, ...]]) -> None: ...
     async def fetch(self, query: LiteralString, *args: Any) -> "list[asyncpg.Record]": ...
     async def fetchrow(self, query: LiteralString, *args: Any) -> "asyncpg.Record | None": ...
     async def fetchval(self, query: LiteralString, *args: Any) -> Any: ...
@@ -39,16 +38,24 @@ class Connection(Protocol):
 class ControlPlane:
     """A few connections, made when they are needed. Every failure leaves as one of our errors."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
-        self._arguments = arguments
+    def __init__(self, locate: Callable[[], ConnectionUri]) -> None:
+        self._locate = locate
         self._pool = asyncpg.create_pool(
-            min_size=0, max_size=POOL_SIZE, max_inactive_connection_lifetime=IDLE_SECONDS, **arguments
+            connect=self._connect,
+            min_size=0,
+            max_size=POOL_SIZE,
+            max_inactive_connection_lifetime=IDLE_SECONDS,
         )
 
     @classmethod
-    async def open(cls, uri: ConnectionUri) -> Self:
-        """Connects to nothing yet. Raises Misconfigured("settings_invalid") for a URI that cannot be read."""
-        control_plane = cls(_arguments(uri))
+    async def open(cls, uri: ConnectionUri | Callable[[], ConnectionUri]) -> Self:
+        """Connects to nothing yet; a server that may move is asked for by a function, each time.
+
+        Raises Misconfigured("settings_invalid") for a URI that cannot be read.
+        """
+        locate = (lambda: uri) if isinstance(uri, ConnectionUri) else uri
+        _arguments(locate())
+        control_plane = cls(locate)
         await control_plane._pool
         return control_plane
 
@@ -68,7 +75,7 @@ class ControlPlane:
     async def dedicated(self) -> asyncpg.Connection:
         """A connection outside the pool, the caller's to close."""
         with translated():
-            return await asyncpg.connect(**self._arguments)
+            return await self._connect()
 
     async def close(self) -> None:
         """Let statements finish for a moment, then hang up."""
@@ -76,6 +83,9 @@ class ControlPlane:
             await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
         except TimeoutError:
             self._pool.terminate()
+
+    async def _connect(self, _dsn: None = None, **given: Any) -> asyncpg.Connection:
+        return await asyncpg.connect(**given, **_arguments(self._locate()))
 
 
 def _arguments(uri: ConnectionUri) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The control plane: the only room that knows its tables."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
@@ -25,8 +26,8 @@ class Store(Hosts, Databases, Leases, Credentials, Rotations):
     """
 
     @classmethod
-    async def open(cls, uri: ConnectionUri, keys: Keys) -> Self:
-        """Connects when it is first asked something."""
+    async def open(cls, uri: ConnectionUri | Callable[[], ConnectionUri], keys: Keys) -> Self:
+        """Connects when it is first asked something. A function tells where a server is that may move."""
         return cls(await ControlPlane.open(uri), keys)
 
     async def migrate(self) -> tuple[str, ...]:
