@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from agentdb_mcp.core.databases import Desired, ManagedDatabase
-from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
+    from agentdb_mcp.core.guard import Policy
     from agentdb_mcp.services.lifecycle import Receipt
     from agentdb_mcp.settings import Settings
 
@@ -204,10 +205,40 @@ def check(
     *,
     explain: Annotated[bool, typer.Option("--explain", help="Show the facts the verdict rests on.")] = False,
 ) -> None:
-    """Would the guard allow it? No database is touched."""
-    from agentdb_mcp.entrypoints.check import run
+    """Would the guard allow it? No database is touched.
 
-    raise typer.Exit(run(statement, policies or ["agent"], explain=explain))
+    With a statement: exits 0 when every policy allows it, 1 when one refuses, 2 when it is not SQL.
+    """
+    chosen = _policies(policies or ["agent"])
+    if statement is None:
+        _check_lines(chosen)
+        return
+    from agentdb_mcp.entrypoints.check import explain_statement
+
+    explanation = explain_statement(statement, chosen)
+    print("\n".join(explanation.lines(colour=sys.stdout.isatty(), facts=explain)))
+    raise typer.Exit(explanation.exit_code)
+
+
+def _policies(names: list[str]) -> "list[Policy]":
+    from agentdb_mcp import assets
+    from agentdb_mcp.core.guard import load_policies
+
+    known = load_policies(assets.folder("policies"))
+    if unknown := [name for name in names if name not in known]:
+        raise Invalid(
+            "bad_argument", f"There is no policy '{unknown[0][:60]}'.", f"Policies are: {', '.join(known)}."
+        )
+    return [known[name] for name in names]
+
+
+def _check_lines(policies: "list[Policy]") -> None:
+    """JSON lines in, JSON lines out, each as soon as it is decided."""
+    from agentdb_mcp.entrypoints.check import check_stream
+
+    sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # pyright: ignore[reportAttributeAccessIssue]
+    for line in check_stream(sys.stdin, policies):
+        print(line, flush=True)
 
 
 @cli.command()

@@ -13,16 +13,16 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
-from support.commands import run_agentdb
-from support.hosts import Host
 
 from agentdb_mcp import dsn
 from agentdb_mcp.app import open_app
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.settings import read_settings
+from support.commands import run_agentdb
+from support.hosts import Host
 
 OLD_KEY, NEW_KEY = secrets.token_hex(32), secrets.token_hex(32)
 FOREIGN_PASSWORD = f"canary-{uuid.uuid4().hex}"
@@ -41,7 +41,7 @@ class Heard:
     def add(self, place: str, text: str) -> None:
         self.places.setdefault(place, []).append(text)
 
-    def __enter__(self) -> "Heard":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -53,7 +53,7 @@ class Stage:
         self.log = (home / "servers.log").open("w+")
 
     @asynccontextmanager
-    async def agent(self, workspace: WorkspaceId) -> AsyncIterator[Agent]:
+    async def agent(self, workspace: WorkspaceId) -> AsyncGenerator[Agent]:
         """The agent of a workspace, through `agentdb mcp` as a subprocess."""
         server = StdioServerParameters(
             command=sys.executable,

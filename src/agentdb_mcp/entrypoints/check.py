@@ -1,22 +1,26 @@
 """`agentdb check`: verdicts for machines (JSON lines) and for people, without any database."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentdb_mcp.core.guard import Guard, Judgement, Policy
+from agentdb_mcp.core.guard.facts import Facts
 
 
-def check_stream(lines: Iterable[str], policy: Policy) -> Iterator[str]:
+def check_stream(lines: Iterable[str], policies: Sequence[Policy]) -> Iterator[str]:
     """A verdict line for every line `{"id", "sql"}`, each as soon as it is decided; other keys are ignored.
 
+    With several policies there is a line for each, and it names its policy.
     A line that is not such an object is answered too: verdict "deny", rule "input.line".
     """
     guard = Guard()
     for line in lines:
         if line.strip():
-            yield json.dumps(_answer(guard, line, policy), ensure_ascii=False)
+            for policy in policies:
+                named = {"policy": policy.name} if len(policies) > 1 else {}
+                yield json.dumps({**_answer(guard, line, policy), **named})
 
 
 def _answer(guard: Guard, line: str, policy: Policy) -> dict[str, Any]:
@@ -56,8 +60,40 @@ class Explanation:
             return 2
         return 0 if all(verdict.allowed for verdict in verdicts) else 1
 
+    def lines(self, *, colour: bool, facts: bool) -> Iterator[str]:
+        """A few lines a policy; with `facts`, what every verdict rests on."""
+        for name, judgement in self.judgements.items():
+            verdict = judgement.verdict
+            word = "allow" if verdict.allowed else "deny"
+            yield f"{_coloured(word, verdict.allowed) if colour else word:5} {name}: {verdict.statement_class}"
+            if not verdict.allowed:
+                where = f" at character {verdict.position}" if verdict.position else ""
+                yield f"      {verdict.rule}{where}: {verdict.message}"
+                if verdict.hint:
+                    yield f"      {verdict.hint}"
+            if facts and judgement.facts is not None:
+                yield from _fact_lines(judgement.facts)
+
 
 def explain_statement(sql: str, policies: Iterable[Policy]) -> Explanation:
     """Judge one statement by several policies."""
     guard = Guard()
     return Explanation({policy.name: guard.judge(sql, policy) for policy in policies})
+
+
+def _coloured(word: str, allowed: bool) -> str:
+    return f"\x1b[{32 if allowed else 31}m{word}\x1b[0m"
+
+
+def _fact_lines(facts: Facts) -> Iterator[str]:
+    yield f"      class {facts.klass}, {facts.size} bytes, {facts.depth} levels"
+    for command in facts.commands:
+        yield f"      command {command.name} ({command.klass}){_at(command.position)}"
+    for name in facts.names:
+        yield f"      {name.kind} {name.text} ({name.access}){_at(name.position)}"
+    for trait in facts.traits:
+        yield f"      {trait.feature} {trait.found}{_at(trait.position)}"
+
+
+def _at(position: int | None) -> str:
+    return f" at character {position}" if position else ""
