@@ -1,29 +1,22 @@
 """What several rooms of tests share: one embedded PostgreSQL per run."""
 
-import asyncio
 import secrets
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.store import Keys, Store, open_keys
+from support.members import throwaway_server
 from support.postgres import own_database
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[EmbeddedPostgres]:
-    """A server of this run's own. Its home can be passed (0711), so root's server account reaches it."""
-    home = Path(tempfile.mkdtemp(prefix="agentdb-tests-", dir="/tmp"))
-    home.chmod(0o711)
-    server = asyncio.run(EmbeddedPostgres.open(home))
-    yield server
-    asyncio.run(server.close())
-    shutil.rmtree(home)
+    """A server of this run's own."""
+    with throwaway_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

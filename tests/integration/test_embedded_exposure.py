@@ -1,8 +1,10 @@
 """What of the embedded server can be reached, read or guessed by anybody else on the machine."""
 
+import asyncio
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -13,12 +15,19 @@ from agentdb_mcp import dsn
 from agentdb_mcp.core.secrets import MASK
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.providers.home import Home
+from support.members import embedded_home
 from support.postgres import connected
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[EmbeddedPostgres]:
+    """As in life, without the tests' relaxations."""
+    with embedded_home() as home:
+        yield asyncio.run(EmbeddedPostgres.open(home))
 
 
 @pytest.fixture
 def home(embedded: EmbeddedPostgres) -> Home:
-    """The run's own server."""
     return embedded._home
 
 

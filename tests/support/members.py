@@ -1,6 +1,8 @@
 """Processes that share an embedded server, to be asked, killed and told to leave; and homes for them."""
 
+import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from agentdb_mcp.providers.binaries import Binaries
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
+from support.postgres import run_sql
 
 SCRIPT = """
 import asyncio, json, sys
@@ -92,8 +96,20 @@ def embedded_home(mode: int = 0o711) -> Iterator[Path]:
         clear_home(home)
 
 
+@contextmanager
+def throwaway_server(binaries: Binaries | None = None) -> Iterator[EmbeddedPostgres]:
+    """A server for tests, as it is in life but for the waits on the disk: nobody needs its data after a power cut."""
+    with embedded_home() as home:
+        server = asyncio.run(EmbeddedPostgres.open(home, binaries=binaries))
+        asyncio.run(run_sql(server.admin_uri, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        yield server
+
+
 def clear_home(home: Path) -> None:
-    """Stop the server of `home` and remove its data, wherever that lies."""
+    """End the server of `home` and remove its data, wherever that lies."""
+    status = EmbeddedPostgres.status(home)
+    if status is not None and status.running is not None:
+        os.kill(status.running.pid, signal.SIGKILL)  # an orderly stop would first write what is thrown away
     EmbeddedPostgres.stop(home)
     place = (home / "postgres").resolve()
     if place != home / "postgres" and place.is_dir():

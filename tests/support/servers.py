@@ -1,0 +1,116 @@
+"""Servers that the provider's contract is held against: by version, and by the rights of the administrator."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from agentdb_mcp import dsn
+from agentdb_mcp.core.databases import DatabaseSpec, Kind
+from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.providers.binaries import SYSTEM_FOLDERS, Binaries, inspect_binaries
+from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.providers.service_user import ServiceUser
+from support.postgres import connected, run_sql
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One administrator on one server, and a superuser to look behind it."""
+
+    admin: ConnectionUri
+    superuser: ConnectionUri
+
+    @property
+    def hardens(self) -> bool:
+        """Whether the administrator has the rights for everything."""
+        return self.admin == self.superuser
+
+    def provider(self) -> ServerProvider:
+        return ServerProvider(self.admin)
+
+    def looking(self) -> Any:
+        """A connection that sees everything."""
+        return connected(self.superuser)
+
+
+def system_binaries() -> Binaries | None:
+    """The newest PostgreSQL the system has, beside the wheel's."""
+    folders = [folder for pattern in SYSTEM_FOLDERS for folder in Path("/").glob(pattern.lstrip("/"))]
+    found = [inspect_binaries(folder, ServiceUser.choose()) for folder in folders]
+    return max((each for each in found if each), key=lambda each: each.major, default=None)
+
+
+def plain_administrator(superuser: ConnectionUri) -> ConnectionUri:
+    """A role with the two rights a Postgres of one's own must give, and its own database."""
+    name = f"administrator_{uuid.uuid4().hex[:8]}"
+    asyncio.run(
+        run_sql(
+            superuser,
+            f"CREATE ROLE {name} LOGIN NOSUPERUSER CREATEDB CREATEROLE PASSWORD '{name}'",
+            f"CREATE DATABASE {name} OWNER {name}",
+        )
+    )
+    return uri_of(superuser, name, name, name)
+
+
+def uri_of(server: ConnectionUri, role: str, password: str, database: str) -> ConnectionUri:
+    """Another role and database of the same server."""
+    parts = dsn.arguments(server.reveal())
+    return ConnectionUri(
+        f"postgresql://{role}:{password}@{parts['host']}:{parts['port']}/{database}?sslmode=disable"
+    )
+
+
+def new_spec() -> DatabaseSpec:
+    return DatabaseSpec(DatabaseId(str(uuid.uuid4())), Kind.AGENT)
+
+
+async def lets_in(uri: ConnectionUri) -> bool:
+    try:
+        connection = await asyncpg.connect(**dsn.arguments(uri.reveal()))
+    except asyncpg.PostgresError:
+        return False
+    await connection.close()
+    return True
+
+
+@asynccontextmanager
+async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[ConnectionUri]:
+    """The same server through a wire that breaks after so many messages from the client: a crash at a chosen step."""
+    parts = dsn.arguments(server.reveal())
+    left = messages
+
+    async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter, *, counted: bool) -> None:
+        nonlocal left
+        try:
+            while chunk := await source.read(65_536):
+                if counted:
+                    left -= 1
+                if left < 0:
+                    break
+                target.write(chunk)
+                await target.drain()
+        except ConnectionError:
+            pass
+        finally:
+            target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind_reader, behind_writer = await asyncio.open_connection(parts["host"], parts["port"])
+        await asyncio.gather(
+            forward(reader, behind_writer, counted=True), forward(behind_reader, writer, counted=False)
+        )
+
+    front = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = front.sockets[0].getsockname()[1]
+    try:
+        yield ConnectionUri(server.reveal().replace(f":{parts['port']}/", f":{port}/"))
+    finally:
+        front.close()
