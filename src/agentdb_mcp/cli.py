@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FINISHES = "`agentdb reconcile` finishes it"
+
 cli = typer.Typer(
     name="agentdb",
     help="A PostgreSQL database for every LLM agent, one more shared per user, behind MCP.",
@@ -300,22 +302,21 @@ def _line(row: ManagedDatabase) -> str:
 def _tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
     row = receipt.database
     if as_json:
-        print(json.dumps({**_facts(row), "pending": receipt.pending}))
+        facts = {**_facts(row), "pending": receipt.pending, "unhardened": receipt.unhardened}
+        print(json.dumps(facts))
     elif receipt.pending:
-        print(
-            f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); `agentdb reconcile` finishes it"
-        )
+        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {_FINISHES}")
     else:
         print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
+        for step in receipt.unhardened:
+            print(f"  not hardened: {step}")
 
 
 def _tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"deleted": True, "waiting": waiting}))
     elif waiting:
-        print(
-            f"{subject}: deleted; {waiting} database(s) still wait for the provider, `agentdb reconcile` finishes it"
-        )
+        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider; {_FINISHES}")
     else:
         print(f"{subject}: deleted")
 

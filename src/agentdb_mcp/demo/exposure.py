@@ -40,7 +40,8 @@ class Exposure:
     def summary(self) -> str:
         """One line for the programme."""
         total = sum(self.searched.values())
-        return f"{self.secrets} secrets looked for in {total:,} characters of {', '.join(self.searched)}: none found"
+        places = ", ".join(self.searched)
+        return f"{self.secrets} secrets looked for in {total:,} characters of {places}: none found"
 
 
 async def _secrets(app: App) -> list[str]:

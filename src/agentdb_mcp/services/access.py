@@ -1,4 +1,4 @@
-"""Who is calling, and which database they may reach now: the only place that makes a Principal or a Target."""
+"""Who is calling, and which database they may reach now. Only here are Principals and Targets made."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class AccessService:
         return Principal(owner, workspace_id)
 
     async def resolve(self, principal: Principal, kind: Kind) -> Target:
-        """The database of that kind for this caller, with credentials; refused while paused, pending or gone."""
+        """The database of that kind for this caller; refused while it is paused, pending or gone."""
         version = self._changes.version
         remembered = self._memory.get((principal, kind))
         if remembered is not None and remembered.version == version:

@@ -22,6 +22,8 @@ class Receipt:
     database: ManagedDatabase
     pending: str | None = None
     """None when the database is as wanted; else the code of what stands in the way for now."""
+    unhardened: tuple[str, ...] = ()
+    """What the provider lacked the rights to harden, in words for the operator."""
 
 
 class LifecycleService:
@@ -44,11 +46,11 @@ class LifecycleService:
             )
         registration = await self._store.register_user(user_id, plan=plan, provider=self._provider)
         try:
-            await self._reconciler.settle(registration.database.id)
+            settled = await self._reconciler.settle(registration.database.id)
         except AgentDbError:
             await self._store.withdraw_registration(registration)
             raise
-        return Receipt(await self._require(registration.database.id))
+        return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
 
     async def create_workspace(
         self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = ""
@@ -66,7 +68,7 @@ class LifecycleService:
         return await self._settled(database.id)
 
     async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
-        """Tombstone first, then delete at the provider. Returns how many databases wait to be deleted later."""
+        """Tombstone first, then delete at the provider. Returns how many databases still wait for that."""
         _check_id("workspace", workspace_id)
         _check_id("user", user_id)
         return await self._bury(await self._store.delete_workspace(workspace_id, user_id))
@@ -89,12 +91,11 @@ class LifecycleService:
         return await self._store.list_databases(user_id)
 
     async def _settled(self, database_id: DatabaseId) -> Receipt:
-        pending = None
         try:
-            await self._reconciler.settle(database_id)
+            settled = await self._reconciler.settle(database_id)
         except AgentDbError as error:
-            pending = error.code
-        return Receipt(await self._require(database_id), pending)
+            return Receipt(_still_wanted(await self._store.find_by_id(database_id)), error.code)
+        return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
 
     async def _bury(self, database_ids: list[DatabaseId]) -> int:
         waiting = 0
@@ -105,11 +106,11 @@ class LifecycleService:
                 waiting += 1
         return waiting
 
-    async def _require(self, database_id: DatabaseId) -> ManagedDatabase:
-        database = await self._store.find_by_id(database_id)
-        if database is None or database.desired is Desired.DELETED:
-            raise Missing("database_not_found", "The database was deleted meanwhile.")
-        return database
+
+def _still_wanted(database: ManagedDatabase | None) -> ManagedDatabase:
+    if database is None or database.desired is Desired.DELETED:
+        raise Missing("database_not_found", "The database was deleted meanwhile.")
+    return database
 
 
 def _check_id(what: str, value: str) -> None:

@@ -37,6 +37,16 @@ class Outcome:
     """The databases that could not be brought to what is wanted, with the error's code."""
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One database as it is now."""
+
+    database: ManagedDatabase | None
+    """None: its row is gone."""
+    unhardened: tuple[str, ...] = ()
+    """What the provider lacked the rights to harden while it made the database, in words for the operator."""
+
+
 class Reconciler:
     """Brings what is observed to what is wanted, one leased database at a time."""
 
@@ -56,11 +66,10 @@ class Reconciler:
                     failed.append((database.id, error.code))
         return Outcome(done, tuple(failed))
 
-    async def settle(self, database_id: DatabaseId, *, timeout: float = 60.0) -> ManagedDatabase | None:
+    async def settle(self, database_id: DatabaseId, *, timeout: float = 60.0) -> Settled:
         """Bring one database to what is wanted now, or raise why it cannot be.
 
-        Waits for another process that is at it. None: its row is gone.
-        Raises Unavailable("database_pending"-like codes of the provider) after `timeout` seconds.
+        Waits up to `timeout` seconds for another process that is at it.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -72,24 +81,25 @@ class Reconciler:
                 "Try again in a minute; `agentdb reconcile` finishes it as well.",
             ) from None
 
-    async def _settle(self, database_id: DatabaseId) -> ManagedDatabase | None:
+    async def _settle(self, database_id: DatabaseId) -> Settled:
+        unhardened: tuple[str, ...] = ()
         while (database := await self._store.find_by_id(database_id)) is not None:
             if self._next(database) is None:
-                return database
+                return Settled(database, unhardened)
             claimed = await self._store.claim_one(database_id, seconds=LEASE_SECONDS)
             if claimed is None:
                 await asyncio.sleep(BUSY_POLL_SECONDS)
                 continue
-            await self._step(*claimed)
-        return None
+            unhardened += await self._step(*claimed)
+        return Settled(None)
 
     def _next(self, database: ManagedDatabase) -> Action | None:
         return plan(database.desired, database.observed, has_credentials=database.has_credentials)
 
-    async def _step(self, database: ManagedDatabase, lease: Lease) -> None:
+    async def _step(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         """One action at the provider and its record. A failure is recorded with a back-off, then raised."""
         try:
-            await self._act(database, lease)
+            return await self._act(database, lease)
         except AgentDbError as error:
             await self._store.record_failure(database.id, error.code, lease)
             raise
@@ -97,21 +107,20 @@ class Reconciler:
             await self._store.record_failure(database.id, "internal", lease)
             raise
 
-    async def _act(self, database: ManagedDatabase, lease: Lease) -> None:
+    async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         provider = self._provider(database.provider)
         spec = DatabaseSpec(database.id, database.kind)
         match self._next(database):
             case Action.CREATE:
                 provisioned = await provider.create(spec)
                 await self._store.record_provisioned(database.id, provisioned, lease)
-                return
+                return provisioned.unhardened
             case Action.RESUME:
                 # Unknown is never trusted: what is gone is made anew, what is there is opened.
-                if await provider.observe(spec, database.project_id) is Observed.DELETED:
-                    await self._store.record_observed(database.id, Observed.DELETED, lease)
-                    return
-                await provider.resume(spec, _handle(database))
-                observed = Observed.ACTIVE
+                observed = await provider.observe(spec, database.project_id)
+                if observed is not Observed.DELETED:
+                    await provider.resume(spec, _handle(database))
+                    observed = Observed.ACTIVE
             case Action.PAUSE:
                 await provider.pause(spec, _handle(database))
                 observed = Observed.PAUSED
@@ -121,6 +130,7 @@ class Reconciler:
             case None:
                 observed = database.observed
         await self._store.record_observed(database.id, observed, lease)
+        return ()
 
     def _provider(self, name: str) -> Provider:
         try:
