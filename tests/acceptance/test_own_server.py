@@ -43,6 +43,7 @@ def test_the_whole_life_of_a_workspace_without_a_superuser(
     for command in (("user", "create", "ada"), ("workspace", "create", "research", "--user", "ada")):
         made = run_agentdb(tmp_path, *command, **environment)
         assert made.returncode == 0, made.stderr
+        assert "not hardened: " in made.stdout, "what needs a superuser is reported"
     with Host(tmp_path, "--workspace", "research", **environment) as host:
         host.call("execute_ddl", sql="CREATE TABLE t (a int)")
         host.call("execute", sql="INSERT INTO t VALUES (1), (2)")

@@ -2,6 +2,8 @@
 
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agentdb_mcp.app import App, open_app
@@ -22,11 +24,10 @@ HIDDEN_SLEEP = "SELECT 1 /* /**/**/, pg_sleep(600) --*/"
 async def run() -> int:
     """Play it in a home of its own that is removed again; 0 when every claim held."""
     programme = Programme(sys.stdout)
-    with tempfile.TemporaryDirectory(prefix="agentdb-demo-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # the embedded Postgres drops root and must still reach its files
-        stage = Stage(Path(folder))
+    with _own_home() as folder:
+        stage = Stage(folder)
         programme.scene("An embedded PostgreSQL and the control plane")
-        async with open_app(read_settings({"AGENTDB_HOME": folder})) as app:
+        async with open_app(read_settings({"AGENTDB_HOME": str(folder)})) as app:
             programme.claim(
                 f"PostgreSQL {await app.store.server_version()} is up, the schema is current", holds=True
             )
@@ -34,6 +35,13 @@ async def run() -> int:
             await _play(app, stage, programme)
             await _audit(app, stage, programme)
     return programme.close()
+
+
+@contextmanager
+def _own_home() -> Generator[Path]:
+    with tempfile.TemporaryDirectory(prefix="agentdb-demo-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # the embedded Postgres drops root and must still reach its files
+        yield Path(folder)
 
 
 async def _register(app: App, programme: Programme) -> None:

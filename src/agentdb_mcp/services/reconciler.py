@@ -139,7 +139,7 @@ class Reconciler:
             raise Misconfigured(
                 "settings_invalid",
                 f"A database belongs to the provider '{name}', which this process is not set up for.",
-                "Start with the settings that database was created with (AGENTDB_PROVIDER, AGENTDB_CONTROL_URL).",
+                "Start with the settings it was made with: AGENTDB_PROVIDER, AGENTDB_CONTROL_URL.",
             ) from None
 
 
