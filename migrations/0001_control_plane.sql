@@ -17,9 +17,9 @@ CREATE TABLE IF NOT EXISTS subscription (
     id text PRIMARY KEY DEFAULT gen_random_uuid()::text,
     reference_id text NOT NULL,
     plan text NOT NULL DEFAULT 'free',
-    status text NOT NULL DEFAULT 'active'
+    status text NOT NULL DEFAULT 'active',
+    UNIQUE (reference_id, id)   -- to look up by the first; an index on a host's table only the host can make
 );
-CREATE INDEX IF NOT EXISTS idx_subscription_reference_id ON subscription (reference_id);
 
 -- What every database has in common, wherever its row stands. The parent itself holds no row; reading or
 -- updating it reaches all three children, so that there is one place per question (docs/adr/0003).

@@ -214,6 +214,34 @@ async def test_tables_of_a_host_are_kept_as_they_are(control_uri: ConnectionUri)
             await connection.execute("INSERT INTO user_db_budget (user_id) VALUES ('nobody')")
 
 
+async def test_tables_of_a_host_with_another_owner_need_only_a_few_rights(
+    control_uri: ConnectionUri, admin_uri: ConnectionUri
+) -> None:
+    await run_sql(control_uri, *HOST_TABLES)
+    async with connected(control_uri) as connection:
+        us, database = await connection.fetchrow("SELECT current_user, current_database()")
+    parts = admin_uri.reveal().rpartition("/")
+    in_database = ConnectionUri("".join([*parts[:2], database]))
+    await run_sql(
+        in_database,
+        *(f'ALTER TABLE "{table}" OWNER TO CURRENT_USER' for table in ("user", "workspace", "subscription")),
+        f'GRANT SELECT, REFERENCES ON "user", workspace, subscription TO {us}',
+    )
+    refused = await refusal(control_uri, SHIPPED)
+    assert "may not do it" in refused.message
+    await run_sql(in_database, f"GRANT TRIGGER ON workspace TO {us}")
+    assert await migrated(control_uri) == NAMES
+    async with connected(in_database) as host:
+        await host.execute("INSERT INTO workspace VALUES ('w', 'u', '{}')")
+        await run_sql(
+            control_uri,
+            "INSERT INTO workspace_database (workspace_id, user_id, provider) VALUES ('w', 'u', 'local')",
+        )
+        await host.execute("DELETE FROM workspace")
+    async with connected(control_uri) as connection:
+        assert await connection.fetch("SELECT workspace_id FROM database_tombstone") == [("w",)]
+
+
 async def test_keys_of_a_host_that_are_not_text_are_refused_in_words(control_uri: ConnectionUri) -> None:
     await run_sql(control_uri, 'CREATE TABLE "user" (id uuid PRIMARY KEY)')
     error = await refusal(control_uri, SHIPPED)

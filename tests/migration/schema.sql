@@ -71,7 +71,8 @@ CREATE TABLE subscription (
     reference_id text NOT NULL,
     plan text DEFAULT 'free'::text NOT NULL,
     status text DEFAULT 'active'::text NOT NULL,
-    CONSTRAINT subscription_pkey PRIMARY KEY (id)
+    CONSTRAINT subscription_pkey PRIMARY KEY (id),
+    CONSTRAINT subscription_reference_id_id_key UNIQUE (reference_id, id)
 );
 
 CREATE TABLE "user" (
@@ -170,8 +171,6 @@ CREATE TABLE workspace_database (
 ) INHERITS (managed_database);
 
 CREATE INDEX idx_database_tombstone_open ON public.database_tombstone USING btree (next_attempt_at) WHERE (observed_state <> 'deleted'::text);
-
-CREATE INDEX idx_subscription_reference_id ON public.subscription USING btree (reference_id);
 
 CREATE INDEX idx_user_db_budget_exceeded ON public.user_db_budget USING btree (budget_exceeded);
 
