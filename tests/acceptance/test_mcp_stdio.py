@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -231,7 +232,12 @@ with claimed_stdio() as wire:
 
 def test_stray_output_goes_to_stderr_and_children_find_an_empty_stdin() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", STRAY_PRINTS], input=b"the client", capture_output=True, timeout=60, check=True
+        [sys.executable, "-c", STRAY_PRINTS],
+        env={"PATH": os.environ["PATH"]},
+        input=b"the client",
+        capture_output=True,
+        timeout=60,
+        check=True,
     )
     assert ended.stdout == b"the protocol\n"
     for words in (b"buffered before", b"printed", b"written", b"from a child"):

@@ -71,10 +71,10 @@ class Host:
         assert self.process.stdout is not None
         if not self.process.stdin.closed:
             self.process.stdin.close()
-        rest = self._received + self.process.stdout.read()
-        for line in rest.splitlines():
-            json.loads(line)
-        self.process.stdout.close()
+            rest = self._received + self.process.stdout.read()
+            for line in rest.splitlines():
+                json.loads(line)
+            self.process.stdout.close()
         return self.process.wait(30)
 
     def tools(self) -> list[dict[str, Any]]:

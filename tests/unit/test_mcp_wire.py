@@ -94,6 +94,15 @@ async def test_a_line_above_the_bound_is_thrown_away_and_the_next_one_is_read(cl
     await wire.aclose()
 
 
+async def test_the_bound_is_exact(client: Client) -> None:
+    wire = Wire(client.wire_ends, longest=10)
+    os.write(client.writing, b"x" * 10 + b"\n" + b"y" * 11 + b"\nnext\n")
+    assert await within(wire.read_line()) == b"x" * 10
+    assert await within(wire.read_line()) == TooLong(b"y" * 11, b"y" * 11, 11)
+    assert await within(wire.read_line()) == b"next"
+    await wire.aclose()
+
+
 async def test_the_stream_may_end_in_a_line_that_is_too_long(client: Client) -> None:
     wire = Wire(client.wire_ends, longest=10)
     os.write(client.writing, b"x" * 1_000)
@@ -166,6 +175,26 @@ async def test_a_client_that_vanishes_half_way_through_a_frame_frees_its_writer(
     writing = asyncio.create_task(wire.write(b"a" * MORE_THAN_A_PIPE_HOLDS))
     await asyncio.sleep(0)
     os.close(client.reading)
+    with pytest.raises(BrokenPipeError):
+        await within(writing)
+    await wire.aclose()
+
+
+async def test_what_was_sent_before_a_stop_is_not_read_after_it(client: Client) -> None:
+    wire = Wire(client.wire_ends)
+    os.write(client.writing, b"one\ntwo\n")
+    assert await within(wire.read_line()) == b"one"
+    wire.stop()
+    assert await within(wire.read_line()) is None
+    await wire.aclose()
+
+
+async def test_a_stop_frees_a_reader_whose_client_takes_nothing(client: Client) -> None:
+    wire = Wire(client.wire_ends)
+    wire.stop()
+    writing = asyncio.create_task(wire.write(b"a" * MORE_THAN_A_PIPE_HOLDS))
+    await asyncio.sleep(0)
+    assert await within(wire.read_line()) is None
     with pytest.raises(BrokenPipeError):
         await within(writing)
     await wire.aclose()

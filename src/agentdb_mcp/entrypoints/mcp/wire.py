@@ -75,12 +75,13 @@ class Wire:
         self._longest = longest
         self._received = bytearray()
         self._searched = 0
-        self._stopped = False
+        self._ended = False
         self._ready = self._loop.create_future()
         self._backlog = bytearray()
         self._drained = asyncio.Event()
         self._drained.set()
         self._broken = False
+        self._patience: asyncio.TimerHandle | None = None
         # A writable descriptor may still lack room for a whole frame, and the loop must never wait for a slow
         # client. Reading needs no such care: a readable descriptor gives what it has.
         self._was_blocking = os.get_blocking(self._writing)
@@ -88,15 +89,17 @@ class Wire:
 
     def stop(self) -> None:
         """Makes the reader see the end of the stream now; a client that takes no more is soon given up."""
-        self._stopped = True
+        self._ended = True
         self._wake()
-        if self._backlog:
-            self._loop.call_later(_LAST_WORDS, self._give_up)
+        if self._patience is None:
+            self._patience = self._loop.call_later(_LAST_WORDS, self._give_up)
 
     async def aclose(self) -> None:
         """Sends what is left within a second, then leaves the descriptors as they were found."""
         self.stop()
         await self._drained.wait()
+        if self._patience is not None:
+            self._patience.cancel()
         os.set_blocking(self._writing, self._was_blocking)
 
     async def read_line(self) -> bytes | TooLong | None:
@@ -105,53 +108,55 @@ class Wire:
         Waits while the client does not take its answers: who does not listen is not listened to.
         """
         await self._drained.wait()
-        while (end := self._received.find(b"\n", self._searched)) < 0:
-            self._searched = len(self._received)
-            if self._searched > self._longest:
+        while not self._ended:
+            end = self._received.find(b"\n", self._searched)
+            if (end if end >= 0 else len(self._received)) > self._longest:
                 return await self._skip_line()
-            chunk = await self._read()
-            if not chunk:
-                return None
-            self._received += chunk
-        line = bytes(self._received[:end])
-        del self._received[: end + 1]
-        self._searched = 0
-        return line
-
-    async def _skip_line(self) -> TooLong | None:
-        head, tail, length = (
-            bytes(self._received[:_KEPT]),
-            bytes(self._received[-_KEPT:]),
-            len(self._received),
-        )
-        self._received.clear()
-        self._searched = 0
-        while chunk := await self._read():
-            piece, newline, rest = chunk.partition(b"\n")
-            tail = (tail + piece)[-_KEPT:]
-            length += len(piece)
-            if newline:
-                self._received += rest
-                return TooLong(head, tail, length)
+            if end >= 0:
+                return self._take(end)
+            self._searched = len(self._received)
+            self._received += await self._read()
         return None
 
+    async def _skip_line(self) -> TooLong | None:
+        head, tail, length = b"", b"", 0
+        while not self._ended:
+            end = self._received.find(b"\n")
+            piece = self._take(end if end >= 0 else len(self._received))
+            head, tail = (head + piece[:_KEPT])[:_KEPT], (tail + piece[-_KEPT:])[-_KEPT:]
+            length += len(piece)
+            if end >= 0:
+                return TooLong(head, tail, length)
+            self._received += await self._read()
+        return None
+
+    def _take(self, end: int) -> bytes:
+        """What was received before `end`, which is the place of a line's end or the end of it all."""
+        piece = bytes(self._received[:end])
+        del self._received[: end + 1]
+        self._searched = 0
+        return piece
+
     async def _read(self) -> bytes:
-        """Whatever is there, at least a byte; empty at the end of the stream."""
-        if self._stopped:
-            return b""
+        """Whatever is there, at least a byte; nothing at the end of the stream."""
+        await self._readable()
+        try:
+            chunk = b"" if self._ended else os.read(self._reading, _CHUNK)
+        except OSError:  # a connection reset, a terminal hung up
+            chunk = b""
+        self._ended = not chunk
+        return chunk
+
+    async def _readable(self) -> None:
         self._ready = self._loop.create_future()
         try:
             self._loop.add_reader(self._reading, self._wake)
         except PermissionError:  # a regular file or /dev/null: always ready, and epoll will not have it
-            return os.read(self._reading, _CHUNK)
+            return
         try:
             await self._ready
         finally:
             self._loop.remove_reader(self._reading)
-        try:
-            return b"" if self._stopped else os.read(self._reading, _CHUNK)
-        except OSError:  # a connection reset, a terminal hung up
-            return b""
 
     def _wake(self) -> None:
         if not self._ready.done():
@@ -160,14 +165,13 @@ class Wire:
     async def write(self, frame: bytes) -> None:
         """Sends a frame, whole also when its task is cancelled meanwhile; waits while the client is slow.
 
-        Raises BrokenPipeError when the client has closed its end.
+        Raises BrokenPipeError when the client has closed its end, or was given up.
         """
-        if self._broken:
-            raise BrokenPipeError
-        self._backlog += frame
-        if self._drained.is_set():
-            self._flush()
-        await self._drained.wait()
+        if not self._broken:
+            self._backlog += frame
+            if self._drained.is_set():
+                self._flush()
+            await self._drained.wait()
         if self._broken:
             raise BrokenPipeError
 
@@ -188,10 +192,9 @@ class Wire:
             self._release()
 
     def _give_up(self) -> None:
-        if self._backlog:
-            self._broken = True
-            self._backlog.clear()
-            self._release()
+        self._broken = True
+        self._backlog.clear()
+        self._release()
 
     def _release(self) -> None:
         if not self._drained.is_set():
