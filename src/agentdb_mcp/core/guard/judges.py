@@ -85,6 +85,9 @@ def _function(name: Name, policy: Policy) -> Iterator[Objection]:
                 "setting.refused", name.argument or "that is computed", name.position, _shown(policy)
             )
         return
+    if name.name in policy.refused_types:
+        yield Objection("type.refused", name.text, name.position)
+        return
     family = policy.functions.family_of(name.name)
     if family is not None:
         instead = f"Instead, {family.instead}." if family.instead else "Remove the call."
@@ -106,8 +109,6 @@ def _relation(name: Name, policy: Policy) -> Iterator[Objection]:
     elif name.schema == "pg_catalog" or (name.name.startswith("pg_") and not name.schema):
         if name.name not in policy.catalogs:
             yield Objection("relation.catalog", name.text, name.position)
-    elif name.schema.startswith("pg_"):
-        yield Objection("relation.catalog", name.text, name.position)
     else:
         yield from _schema_open(name, policy)
 
@@ -117,8 +118,10 @@ def _is_systems(name: Name, policy: Policy) -> bool:
 
 
 def _schema_open(name: Name, policy: Policy) -> Iterator[Objection]:
-    if name.schema and name.schema != "pg_catalog" and name.schema not in policy.schemas.allowed:
-        words = {"instead": ", ".join(sorted(policy.schemas.allowed.names))}
+    schemas = policy.schemas
+    is_open = name.schema in schemas.allowed and name.schema not in schemas.closed
+    if name.schema not in {"", "pg_catalog"} and not is_open:
+        words = {"instead": ", ".join(sorted(schemas.allowed.names)) or "public or a schema of your own"}
         yield Objection("relation.schema", name.text, name.position, words)
 
 

@@ -43,6 +43,9 @@ RELATION_ACCESS: Final[dict[tuple[str, str], Access]] = {
 }
 """Fields that hold a relation which is not merely read."""
 
+FROM_ITEMS: Final = frozenset({("LockingClause", "lockedRels")})
+"""Fields that repeat names of the same query's FROM."""
+
 NAMES: Final[dict[tuple[str, str], tuple[NameKind, Access]]] = {
     ("CreateTrigStmt", "funcname"): (NameKind.FUNCTION, _READ),
     ("RangeTableSample", "method"): (NameKind.FUNCTION, _READ),
@@ -68,7 +71,6 @@ NAMES: Final[dict[tuple[str, str], tuple[NameKind, Access]]] = {
     ("AlterStatsStmt", "defnames"): (NameKind.OBJECT, _DEFINE),
     ("AlterTSDictionaryStmt", "dictname"): (NameKind.OBJECT, _DEFINE),
     ("AlterTSConfigurationStmt", "cfgname"): (NameKind.OBJECT, _DEFINE),
-    ("AlterTSConfigurationStmt", "dicts"): (NameKind.OBJECT, _READ),
     ("CreateSchemaStmt", "schemaname"): (NameKind.SCHEMA, _DEFINE),
     ("AlterObjectSchemaStmt", "newschema"): (NameKind.SCHEMA, _DEFINE),
     ("RoleSpec", "rolename"): (NameKind.ROLE, _READ),

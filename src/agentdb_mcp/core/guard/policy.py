@@ -50,11 +50,15 @@ class Functions:
 
 @dataclass(frozen=True, slots=True)
 class Schemas:
-    """Which schemas may be named at all, which are never changed, which are neither dropped nor renamed."""
+    """Which schemas may be named at all, and what may not be done to some of them."""
 
     allowed: Patterns
     protected: Patterns
+    """Nothing is written or defined in these."""
     kept: Patterns
+    """These are neither dropped nor renamed."""
+    closed: Patterns
+    """Nothing in these is even read."""
 
 
 @dataclass(frozen=True, slots=True)

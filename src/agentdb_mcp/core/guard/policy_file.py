@@ -25,7 +25,7 @@ _SCHEMA: Final[dict[str, dict[str, str]]] = {
         ("update_all", "delete_all", "cascade", "temporary", "dynamic_sql", "security_definer"),
         "true or false",
     ),
-    "schemas": dict.fromkeys(("allow", "protected", "kept"), _NAMES),
+    "schemas": dict.fromkeys(("allow", "protected", "kept", "closed"), _NAMES),
     "catalogs": dict.fromkeys(("allow", "information_schema"), _NAMES),
     "functions": {"mode": "text", "allow": _NAMES, "refuse": "families"},
     "types": {"refuse": _NAMES},
@@ -168,7 +168,7 @@ def _fields(file: _File, content: Table) -> dict[str, Any]:
         "limits": Limits(**content["limits"]),
         "commands": _commands(file, content),
         "features": frozenset(key for key, allowed in content["features"].items() if allowed),
-        "schemas": Schemas(*(Patterns.of(content["schemas"][key]) for key in ("allow", "protected", "kept"))),
+        "schemas": Schemas(*(Patterns.of(content["schemas"][key]) for key in _SCHEMA["schemas"])),
         "catalogs": Patterns.of(content["catalogs"]["allow"]),
         "information_schema": Patterns.of(content["catalogs"]["information_schema"]),
         "functions": Functions(

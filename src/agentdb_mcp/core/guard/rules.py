@@ -88,7 +88,7 @@ _ALL: Final = (
     Rule(
         "relation.schema",
         "The schema of {found} is not open to the policy {policy}.",
-        "Use the schema {instead}.",
+        "Use {instead}.",
     ),
     Rule(
         "relation.database",

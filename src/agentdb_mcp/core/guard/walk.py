@@ -13,7 +13,7 @@ from agentdb_mcp.core.guard.collector import Collector, Handler, Step
 from agentdb_mcp.core.guard.explain import analyzes
 from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
 from agentdb_mcp.core.guard.handlers import HANDLERS, statement
-from agentdb_mcp.core.guard.naming import NAMES, RELATION_ACCESS, path_of
+from agentdb_mcp.core.guard.naming import FROM_ITEMS, NAMES, RELATION_ACCESS, path_of
 from agentdb_mcp.core.guard.statements import is_statement
 
 _LEAVES: Final = frozenset(
@@ -50,7 +50,7 @@ def _plan(tag: str, fields: dict[str, str]) -> _Plan:
     children = {
         field: _Child(form, RELATION_ACCESS.get((tag, field), Access.READ))
         for field, form in fields.items()
-        if form != grammar.PLAIN and field not in names
+        if form != grammar.PLAIN and field not in names and (tag, field) not in FROM_ITEMS
     }
     plain = frozenset(fields.keys() - names.keys() - children.keys())
     located = "location" in fields and tag != "CreateTableSpaceStmt"  # there it is a folder of the server's
