@@ -86,7 +86,7 @@ class Hosts(Facet):
         async with self._control_plane.transaction() as connection:
             with _deleting():
                 await _check_owner(connection, workspace_id, user_id)
-                await connection.execute(query("delete_workspace"), workspace_id)
+                await connection.execute(query("delete_workspace"), workspace_id, user_id)
             return await _waiting(connection, None, workspace_id)
 
     async def delete_user(self, user_id: UserId) -> list[DatabaseId]:

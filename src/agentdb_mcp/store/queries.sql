@@ -61,8 +61,8 @@ SELECT $1::text, $2::text, $3::text WHERE NOT EXISTS (SELECT FROM workspace WHER
 ON CONFLICT (id) DO NOTHING
 
 -- name: delete_workspace
--- Its database goes with it by cascade, and leaves its tombstone. $1 workspace
-DELETE FROM workspace WHERE id = $1
+-- Its database goes with it by cascade, and leaves its tombstone. $1 workspace, $2 owner
+DELETE FROM workspace WHERE id = $1 AND owner_id = $2
 
 -- name: delete_workspaces
 -- All of a user's, also where a host's tables do not cascade. $1 user
