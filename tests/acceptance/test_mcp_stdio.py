@@ -16,15 +16,24 @@ import pytest
 
 from agentdb_mcp.entrypoints.mcp.wire import LONGEST_LINE
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
-from support.commands import Cli
+from support.commands import Cli, run_agentdb
 from support.hosts import ERAS, Host, command, environment
 
 ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000000000)"
 
 
+@pytest.fixture(scope="module")
+def place(home: Path) -> str:
+    """One workspace for all of these tests: none of them leaves anything in its databases."""
+    for arguments in (("user", "create", "wired"), ("workspace", "create", "wiring", "--user", "wired")):
+        made = run_agentdb(home, *arguments)
+        assert made.returncode == 0, made.stderr
+    return "wiring"
+
+
 @pytest.fixture(params=ERAS)
-def host(request: pytest.FixtureRequest, home: Path, workspace: str) -> Iterator[Host]:
-    with Host(home, "--workspace", workspace, era=request.param) as started:
+def host(request: pytest.FixtureRequest, home: Path, place: str) -> Iterator[Host]:
+    with Host(home, "--workspace", place, era=request.param) as started:
         yield started
 
 
@@ -163,9 +172,7 @@ server.wait()
 """
 
 
-def test_a_client_killed_outright_leaves_neither_server_nor_statement_behind(
-    home: Path, workspace: str
-) -> None:
+def test_a_client_killed_outright_leaves_neither_server_nor_statement_behind(home: Path, place: str) -> None:
     marker = "killed client"
     info = {"name": "test", "version": "1"}
     messages = [
@@ -178,7 +185,7 @@ def test_a_client_killed_outright_leaves_neither_server_nor_statement_behind(
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": endless(marker)},
     ]
-    server = command("mcp", "--workspace", workspace)
+    server = command("mcp", "--workspace", place)
     arguments = [sys.executable, "-c", CLIENT_TO_BE_KILLED, json.dumps(server), json.dumps(messages)]
     with subprocess.Popen(arguments, env=environment(home), stdout=subprocess.PIPE, text=True) as client:
         assert client.stdout is not None
@@ -197,9 +204,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_without_a_client_the_server_ends_at_once(home: Path, workspace: str) -> None:
+def test_without_a_client_the_server_ends_at_once(home: Path, place: str) -> None:
     ended = subprocess.run(
-        command("mcp", "--workspace", workspace),
+        command("mcp", "--workspace", place),
         env=environment(home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
