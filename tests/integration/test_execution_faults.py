@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentdb_mcp.core.access import Target
-from agentdb_mcp.core.errors import SqlFailed, Unavailable
+from agentdb_mcp.core.errors import Invalid, SqlFailed, Unavailable
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.execution.pools import Pools
@@ -235,6 +235,21 @@ async def test_a_write_is_repeated_when_only_its_parsing_was_lost(runner: Runner
         line.cut_at = "P"
         assert (await runner.run(far, write("INSERT INTO parsed VALUES (2)"), [], CAPS)).affected == 1
     assert await sees(runner, target, "SELECT sum(a) FROM parsed") == 3
+
+
+async def test_a_statement_that_was_only_prepared_leaves_no_lock_behind(
+    runner: Runner, target: Target, admin: Any
+) -> None:
+    await runner.run(target, ddl("CREATE TABLE unlocked (a int)"), [], CAPS)
+    backend = await sees(runner, target, "SELECT pg_backend_pid()")
+    with pytest.raises(Invalid):
+        await runner.run(target, approved("SELECT * FROM unlocked WHERE a = $1"), [], CAPS)
+
+    async def let_go() -> bool:
+        return not await admin.fetchval("SELECT count(*) FROM pg_locks WHERE pid = $1", backend)
+
+    await until(let_go)
+    assert await sees(runner, target, "SELECT pg_backend_pid()") == backend
 
 
 async def test_an_error_of_the_agents_own_leaves_the_session_in_use(runner: Runner, target: Target) -> None:

@@ -103,7 +103,7 @@ async def test_whoever_waits_in_line_when_the_pool_closes_is_told(target: Target
     await asyncio.sleep(0)
     closing = asyncio.create_task(pools.close())
     await asyncio.sleep(0)
-    pool.give(session, reset=False)
+    pool.give(session, tidy=False)
     with pytest.raises(Unavailable):
         await waiting
     await closing

@@ -206,12 +206,12 @@ async def test_prepared_statements_are_bounded_on_both_sides(session: Session) -
     assert KEPT_STATEMENTS <= kept <= KEPT_STATEMENTS + 1
 
 
-async def test_a_reset_undoes_what_a_statement_left_behind(session: Session) -> None:
+async def test_tidying_up_undoes_what_a_statement_left_behind(session: Session) -> None:
     await run(
         session,
         "SELECT set_config('statement_timeout', '7s', false), set_config('search_path', 'odd', false)",
     )
-    session.begin_reset()
+    await session.tidy()
     assert await session.is_ready()
     assert await row(
         session, "SELECT current_setting('statement_timeout'), current_setting('search_path')"

@@ -17,19 +17,10 @@ def parse_array(literal: str, element: Callable[[str], Cell], delimiter: str = "
 
     `[0:1]={7,8}` would lose its bounds as a list. Unquoted NULL is None; quoted, it is the text.
     """
-    if literal.startswith("["):
-        return literal
-    if '"' not in literal and literal.rfind("{") == 0:
-        return _flat(literal[1:-1], element, delimiter)
-    return _nested(literal, element, delimiter)
-
-
-def _flat(body: str, element: Callable[[str], Cell], delimiter: str) -> list[Cell]:
-    if not body:
-        return []
-    if "NULL" in body:
-        return [None if item == "NULL" else element(item) for item in body.split(delimiter)]
-    return list(map(element, body.split(delimiter)))
+    if '"' in literal or literal.rfind("{") or "NULL" in literal:
+        return literal if literal.startswith("[") else _nested(literal, element, delimiter)
+    # Most arrays are one row of plain elements.
+    return list(map(element, literal[1:-1].split(delimiter))) if literal != "{}" else []
 
 
 def _nested(literal: str, element: Callable[[str], Cell], delimiter: str) -> list[Cell]:

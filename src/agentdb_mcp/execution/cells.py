@@ -18,9 +18,8 @@ EXACT_INTEGER: Final = 2**53 - 1
 """Largest integer that every JSON reader keeps (RFC 8259, section 6)."""
 
 
-def boolean(text: str) -> Cell:
-    """PostgreSQL says `t` and `f`."""
-    return text == "t"
+boolean: Final = {"t": True, "f": False}.__getitem__
+"""PostgreSQL says `t` and `f`."""
 
 
 def bigint(text: str) -> Cell:
@@ -33,11 +32,6 @@ def floating(text: str) -> Cell:
     """PostgreSQL writes the shortest digits that read back the same, and so does Python; NaN stays text."""
     number = float(text)
     return number if isfinite(number) else text
-
-
-def verbatim(text: str) -> Cell:
-    """The text itself."""
-    return text
 
 
 _FIXED: Final[dict[int, Converter]] = {
@@ -84,5 +78,5 @@ class Meter:
         """The converter of the type with this object id."""
         kind = types[oid]
         if kind.element:
-            return self.array(_FIXED.get(kind.element, verbatim), kind.delimiter)
+            return self.array(_FIXED.get(kind.element, str), kind.delimiter)
         return _FIXED.get(oid, self.text)

@@ -57,7 +57,14 @@ async def _patiently(endpoint: Endpoint, seconds: float) -> Session:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         else:
-            return session
+            return _understood(session)
+
+
+def _understood(session: Session) -> Session:
+    if not session.understands_us():
+        session.terminate()
+        raise ValueError("the server would read a statement otherwise than the guard did")
+    return session
 
 
 def _unreachable(error: BaseException) -> Unavailable:

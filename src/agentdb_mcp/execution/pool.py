@@ -46,15 +46,15 @@ class SessionPool:
         self._in_use.add(session)
         return session
 
-    def give(self, session: Session, *, reset: bool) -> None:
-        """Takes it back at once; what has to be waited for (a cancel, a reset) is waited for elsewhere."""
+    def give(self, session: Session, *, tidy: bool) -> None:
+        """Takes it back at once; what has to be waited for (a cancel, tidying up) is waited for elsewhere."""
         self._in_use.discard(session)
         self._returned.set()
         if self._closed or not session.is_settled():
             self._later(self._retire(session))
             return
-        if reset:
-            session.begin_reset()
+        if tidy or session.is_half_way():
+            session.tidying = self._later(session.tidy())
         self._shelve(session)
         self._slots.release()
 
@@ -115,10 +115,11 @@ class SessionPool:
         if self._idle:
             self._reaper = loop.call_at(self._idle[0].idle_since + self._idle_seconds, self._reap)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._afterwards.add(task)
         task.add_done_callback(self._afterwards.discard)
+        return task
 
     async def _retire(self, session: Session) -> None:
         """Lets a cancelled statement stop, then closes: a late cancel would hit whatever came next."""

@@ -95,8 +95,8 @@ class _Call:
             # A read that the guard approved leaves nothing behind: settings, locks, cursors and temporary
             # objects all need statements or functions it refuses, and the settings that change how the next
             # statement is read or rendered are reported by the server and compared before each use. Anything
-            # else may have called functions the agent wrote: its session is reset, once the answer is out.
-            pool.give(session, reset=not self.reads)
+            # else may have called functions the agent wrote: its session is tidied up once the answer is out.
+            pool.give(session, tidy=not self.reads)
 
     async def _answer(self, session: Session) -> tuple[Prepared, Answer]:
         try:

@@ -16,6 +16,7 @@ import select
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
@@ -61,11 +62,10 @@ _REPORTED: Final = (
     "TimeZone",
     "DateStyle",
     "IntervalStyle",
-    "session_authorization",
-    "default_transaction_read_only",
     "search_path",
 )
-"""Parameters the server reports by itself when they change (the last since PostgreSQL 18)."""
+"""What changes how a statement is read or a value written, and is reported by the server whenever it changes
+(search_path since PostgreSQL 18)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,16 @@ class Session(asyncpg.Connection):
 
     __slots__ = (
         "_at_first",
+        "_half_way",
         "_prepared",
-        "_resetting",
+        "_reported",
         "_types",
         "_wire",
         "idle_since",
         "meter",
         "notices",
         "sent",
+        "tidying",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -112,12 +114,16 @@ class Session(asyncpg.Connection):
         """Loop time of the last return to a pool; 0 before the first."""
         self.sent = False
         """Whether the current statement may have reached the server."""
+        self.tidying: asyncio.Task[None] | None = None
+        """A `tidy` under way, which `is_ready` waits for."""
+        self._half_way = False
         self._prepared: OrderedDict[str, Prepared] = OrderedDict()
         self._types: dict[int, PgType] = {}
-        self._resetting: asyncio.Task[str] | None = None
         self._wire = select.poll()
         self._wire.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        self._at_first = self._reported()
+        settings = self.get_settings()
+        self._reported = attrgetter(*[name for name in _REPORTED if hasattr(settings, name)])
+        self._at_first: object = self._reported(settings)
         self._register(BUILTIN)
 
     async def prepare_text(self, sql: str, *, keep: bool) -> Prepared:
@@ -128,6 +134,7 @@ class Session(asyncpg.Connection):
             self._prepared.move_to_end(sql)
             return found
         keep = keep and len(sql) <= LONGEST_KEPT
+        self._half_way = True
         state: Any = await self._get_statement(sql, None, named=keep, use_cache=False)
         prepared = self._described(state)
         if keep:
@@ -147,6 +154,7 @@ class Session(asyncpg.Connection):
         self.notices.clear()
         self._check_open()
         self.sent = True
+        self._half_way = False
         rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
         return Answer(tuple(map(tuple, rows)), tag.decode() if tag else "")
 
@@ -165,19 +173,33 @@ class Session(asyncpg.Connection):
         """Whether nothing is under way on it."""
         return not (self.is_closed() or self._protocol._is_cancelling() or self._protocol.is_in_transaction())
 
+    def is_half_way(self) -> bool:
+        """Whether a statement was prepared and not executed.
+
+        asyncpg ends the first with Flush and only the second with Sync: until then the server is in a
+        transaction, with the locks that parsing took.
+        """
+        return self._half_way
+
     async def is_ready(self) -> bool:
         """Whether it is as good as new: alive as far as this machine knows, and its settings untouched."""
-        if self._resetting is not None:
-            resetting, self._resetting = self._resetting, None
-            await asyncio.wait([resetting])
-            if resetting.cancelled() or resetting.exception():
-                return False
+        if self.tidying is not None:
+            tidying, self.tidying = self.tidying, None
+            await asyncio.wait([tidying])
         # Nothing is said on an idle connection: anything to read is the server's goodbye.
-        return not self.is_closed() and not self._wire.poll(0) and self._reported() == self._at_first
+        return (
+            not self.is_closed()
+            and not self._wire.poll(0)
+            and self._reported(self.get_settings()) == self._at_first
+        )
 
-    def begin_reset(self) -> None:
-        """Starts undoing what a statement may have left behind; `is_ready` waits for it."""
-        self._resetting = self._loop.create_task(self._protocol.query(_RESET, None))
+    async def tidy(self) -> None:
+        """Undoes what a statement may have left behind; closes the connection when that fails."""
+        self._half_way = False
+        try:
+            await self._protocol.query(_RESET, None)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+            self.terminate()
 
     async def has_stopped(self, seconds: float) -> bool:
         """Waits for a cancelled statement to end; False when it did not, and the socket is closed then."""
@@ -192,10 +214,6 @@ class Session(asyncpg.Connection):
     async def end_backend(self, process: int) -> None:
         """Ends another session of the same role."""
         await self.fetchval("SELECT pg_catalog.pg_terminate_backend($1)", process)
-
-    def _reported(self) -> tuple[str | None, ...]:
-        settings = self.get_settings()
-        return tuple([getattr(settings, name, None) for name in _REPORTED])
 
     def _keep(self, sql: str, prepared: Prepared) -> None:
         self._prepared[sql] = prepared
