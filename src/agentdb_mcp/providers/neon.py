@@ -4,12 +4,14 @@ Neon offers no idempotency key and lets names repeat. So every change of ours ei
 POST at most, or sets something to a value and can be repeated. docs/adr/0010 says why, and what follows.
 """
 
+import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
 from agentdb_mcp.core.errors import Missing, Unavailable
@@ -23,6 +25,9 @@ from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missin
 from agentdb_mcp.providers.neon_roles import furnish
 
 PREFIX: Final = "agentdb"
+
+DELETED: Final = "deleted"
+"""In place of the kind, in the name of a project that we are deleting."""
 
 _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -57,6 +62,7 @@ class NeonProvider:
         self._api = api
         self._plans = plans
         self._prefix = prefix
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def name(self) -> str:
@@ -67,37 +73,34 @@ class NeonProvider:
         """Make the project and its roles; or adopt what is there, bring back what somebody deleted at Neon
         less than 7 days ago, and delete what a doubled request left beside it.
         """
-        found, created = await self._live(spec), None
-        if not found:
-            created = await self._recover_or_make(spec)
-            found = await self._live(spec) or _projects(created)
-        if not found:
-            raise OutcomeUnknown
-        for extra in found[1:]:
-            await self._api.delete_project(extra.id)
-        branch_id, owner = await self._readied(spec, found[0].id, created)
-        credentials, unhardened = await furnish(owner, spec.id)
+        async with self._alone_with(spec):
+            found, created = await self._live(spec), None
+            if not found:
+                created = await self._recover_or_make(spec)
+                found = await self._live(spec) or _projects(created)
+            if not found:
+                raise OutcomeUnknown
+            for extra in found[1:]:
+                await self._discard(spec, extra.id)
+            branch_id, owner = await self._readied(spec, found[0].id, created)
+            credentials, unhardened = await furnish(owner, spec.id)
         return Provisioned(found[0].id, branch_id, DATABASE, credentials, unhardened)
 
-    async def pause(self, spec: DatabaseSpec, project_id: str) -> None:  # noqa: ARG002 - the protocol's
+    async def pause(self, spec: DatabaseSpec, project_id: str) -> None:
         """Disable every compute, read replicas included; then the backstop, a quota that is used up at once.
 
         A quota alone is neither instant nor complete: it is judged on figures up to an hour old.
         """
-        for endpoint in await self._api.endpoints(project_id):
-            if not endpoint.disabled:
-                await self._api.change_endpoint(project_id, endpoint.id, {"disabled": True})
-        await self._api.set_quota(project_id, SHUT)
+        async with self._alone_with(spec):
+            for endpoint in await self._api.endpoints(project_id):
+                if not endpoint.disabled:
+                    await self._api.change_endpoint(project_id, endpoint.id, {"disabled": True})
+            await self._api.set_quota(project_id, SHUT)
 
     async def resume(self, spec: DatabaseSpec, project_id: str) -> None:
         """Undo a pause in reverse, with the sizes of the plan as it is now."""
-        plan = self._plan(spec)
-        await self._api.set_quota(project_id, plan.quota)
-        for endpoint in await self._endpoints(project_id):
-            if endpoint.disabled or endpoint.size != plan.size:
-                await self._api.change_endpoint(
-                    project_id, endpoint.id, {"disabled": False, **plan.size.body()}
-                )
+        async with self._alone_with(spec):
+            await self._open(spec, project_id)
 
     async def tune(self, spec: DatabaseSpec, project_id: str) -> None:
         """After a change of plan: the computes' sizes and the history. A paused project stays paused.
@@ -105,17 +108,19 @@ class NeonProvider:
         The project's own defaults would apply to new computes only.
         """
         plan = self._plan(spec)
-        await self._api.set_history(project_id, plan.history_retention_seconds)
-        for endpoint in await self._endpoints(project_id):
-            if endpoint.size != plan.size:
-                await self._api.change_endpoint(project_id, endpoint.id, plan.size.body())
+        async with self._alone_with(spec):
+            await self._api.set_history(project_id, plan.history_retention_seconds)
+            for endpoint in await self._endpoints(project_id):
+                if endpoint.size != plan.size:
+                    await self._api.change_endpoint(project_id, endpoint.id, plan.size.body())
 
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
         """Delete the project and whatever else bears its name. Neon keeps it recoverable for 7 days."""
-        if project_id is not None:
-            await self._api.delete_project(project_id)
-        for project in await self._live(spec):
-            await self._api.delete_project(project.id)
+        async with self._alone_with(spec):
+            if project_id is not None:
+                await self._discard(spec, project_id)
+            for project in await self._live(spec):
+                await self._discard(spec, project.id)
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of
@@ -134,7 +139,7 @@ class NeonProvider:
 
     async def census(self) -> Census:
         """Every live project of ours, for the search for orphans both ways."""
-        ours = re.compile(rf"{re.escape(self._prefix)}-(?:agent|global)-([0-9a-f-]{{36}})")
+        ours = re.compile(rf"{re.escape(self._prefix)}-(?:agent|global|{DELETED})-([0-9a-f-]{{36}})")
         listing = await self._api.projects(f"{self._prefix}-")
         owned = tuple(
             Owned(project.id, DatabaseId(match[1]), project.created_at)
@@ -146,6 +151,27 @@ class NeonProvider:
     async def close(self) -> None:
         """Release connections."""
         await self._api.close()
+
+    @contextlib.asynccontextmanager
+    async def _alone_with(self, spec: DatabaseSpec) -> AsyncGenerator[None]:
+        """In this process; between processes the reconciler's lease does it, and after both Neon's 423."""
+        async with self._turns.setdefault(spec.id, asyncio.Lock()):
+            yield
+
+    async def _open(self, spec: DatabaseSpec, project_id: str) -> None:
+        plan = self._plan(spec)
+        await self._api.set_quota(project_id, plan.quota)
+        for endpoint in await self._endpoints(project_id):
+            if endpoint.disabled or endpoint.size != plan.size:
+                await self._api.change_endpoint(
+                    project_id, endpoint.id, {"disabled": False, **plan.size.body()}
+                )
+
+    async def _discard(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Marked first: what we deleted must not be brought back as what somebody else deleted is."""
+        with contextlib.suppress(Gone):
+            await self._api.rename_project(project_id, f"{self._prefix}-{DELETED}-{spec.id}")
+            await self._api.delete_project(project_id)
 
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""
@@ -165,7 +191,7 @@ class NeonProvider:
             await self._api.wait_for(project_id, created.operations)
             return created.branch.id, created.owner
         await self._api.settle(project_id)
-        await self.resume(spec, project_id)
+        await self._open(spec, project_id)
         branch_id = next((each.id for each in await self._api.branches(project_id) if each.default), "")
         owner = await self._api.owner_uri(project_id, branch_id, database=DATABASE, role=OWNER)
         return branch_id, owner

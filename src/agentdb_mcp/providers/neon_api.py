@@ -1,7 +1,6 @@
 """The operations of Neon's API that we use, typed in and out.
 
-Changes of one project are made one after the other, each waited for to the end of the operations it started:
-Neon answers 423 to a change while another is under way.
+A change is waited for to the end of the operations it started: Neon answers 423 to the next one until then.
 """
 
 import asyncio
@@ -10,7 +9,6 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Final
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from agentdb_mcp.core.errors import Unavailable
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -54,7 +52,6 @@ class NeonApi:
         self.org_id = org_id
         self._sleep = sleep
         self._monotonic = monotonic
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -97,6 +94,10 @@ class NeonApi:
     async def set_quota(self, project_id: str, quota: Quota) -> None:
         """Replace all limits of the project."""
         await self._change("PATCH", project_id, "", {"project": {"settings": {"quota": quota.body()}}})
+
+    async def rename_project(self, project_id: str, name: str) -> None:
+        """1 to 256 characters; names may repeat."""
+        await self._change("PATCH", project_id, "", {"project": {"name": name}})
 
     async def set_history(self, project_id: str, seconds: int) -> None:
         """How far back in time the project can be restored."""
@@ -184,9 +185,8 @@ class NeonApi:
     async def _change(
         self, method: str, project_id: str, rest: str, body: Mapping[str, object] | None = None
     ) -> None:
-        async with self._turns.setdefault(project_id, asyncio.Lock()):
-            answer = await self._http.write(method, _path(project_id, rest), body)
-            await self.wait_for(project_id, _operations(answer))
+        answer = await self._http.write(method, _path(project_id, rest), body)
+        await self.wait_for(project_id, _operations(answer))
 
     async def _pages(self, path: str, params: Params, items: str) -> AsyncGenerator[Fields]:
         """A page that is not full is the last. Neon sends a cursor with that too, none with an empty one."""

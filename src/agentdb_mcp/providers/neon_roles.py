@@ -61,6 +61,6 @@ async def _make_roles(session: Session, names: Names, rights: Rights) -> None:
 def _let_in(role: str, password: str) -> LiteralString:
     """In plain text: Neon refuses verifiers. The way there is encrypted, the password has 256 random bits."""
     return (
-        f"ALTER ROLE {quote_identifier(role)} LOGIN CONNECTION LIMIT {roles.CONNECTIONS_PER_ROLE:d}"
+        f"ALTER ROLE {quote_identifier(role)} LOGIN CONNECTION LIMIT {roles.CONNECTIONS_PER_ROLE}"
         f" PASSWORD {quote_literal(password)}"
     )

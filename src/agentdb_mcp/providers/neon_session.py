@@ -55,7 +55,7 @@ def for_role(uri: ConnectionUri, role: str, password: str) -> ConnectionUri:
 
 
 async def _patiently(uri: ConnectionUri) -> Any:
-    arguments = dsn.arguments(uri.reveal())
+    arguments = _arguments(uri)
     arguments["server_settings"] |= SESSION
     pause = FIRST_PAUSE
     for _ in range(ATTEMPTS - 1):
@@ -67,6 +67,13 @@ async def _patiently(uri: ConnectionUri) -> Any:
         await asyncio.sleep(pause)
         pause *= 2
     return await _connect(arguments)
+
+
+def _arguments(uri: ConnectionUri) -> dict[str, Any]:
+    try:
+        return dsn.arguments(uri.reveal())
+    except ValueError:
+        raise Unavailable("provider_unavailable", "Neon gave a connection URI that cannot be read.") from None
 
 
 async def _connect(arguments: dict[str, Any]) -> Any:
@@ -100,5 +107,5 @@ def _translated() -> Generator[None]:
             ) from None
         state = cast("str", getattr(error, "sqlstate", "unknown"))
         raise Unavailable("provider_unavailable", f"Neon refused a step (SQLSTATE {state}).") from None
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, ValueError):
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
         raise Unavailable("provider_unavailable", "The database at Neon cannot be reached.") from None
