@@ -1,6 +1,6 @@
 """Runner.run beside a bare asyncpg loop, interleaved in one process: python bench/engine.py
 
-Both end with JSON text, since a caller needs it either way. Use the ratios: the milliseconds are this machine's.
+Both end with JSON text, since a caller needs it either way. Use the ratios: milliseconds are the machine's.
 """
 
 import asyncio
@@ -61,16 +61,21 @@ class Timings:
         return statistics.quantiles(self.calls, n=100, method="inclusive")[round(share * 100) - 1]
 
 
-async def main() -> None:
+def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="agentdb-bench-", dir="/tmp"))
     home.chmod(0o711)
+    try:
+        asyncio.run(measure_in(home))
+    finally:
+        shutil.rmtree(home)
+
+
+async def measure_in(home: Path) -> None:
     server = await EmbeddedPostgres.open(home)
     try:
-        provider = ServerProvider(server.admin_uri)
-        await measure(await provision(provider))
+        await measure(await provision(ServerProvider(server.admin_uri)))
     finally:
         await server.close()
-        shutil.rmtree(home)
 
 
 async def provision(provider: ServerProvider) -> Target:
@@ -132,4 +137,4 @@ def report(name: str, timings: Sequence[Timings]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

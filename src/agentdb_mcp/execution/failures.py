@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from agentdb_mcp.core.errors import AgentDbError, SqlFailed, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Invalid, SqlFailed, Unavailable
 
 LOST: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
@@ -46,6 +46,16 @@ def timed_out(seconds: float | None = None) -> Unavailable:
         "query_timeout",
         f"The statement was stopped at {limit}.",
         "Narrow it (WHERE, LIMIT, fewer joins), add an index, or split the work.",
+    )
+
+
+def too_large(*, in_doubt: bool) -> Invalid:
+    """An answer that was not waited for."""
+    doubt = " Whether the change took effect is not known: look before running it again." if in_doubt else ""
+    return Invalid(
+        "result_too_large",
+        "The answer was too large to be received, even in part." + doubt,
+        "Select fewer columns or rows (LIMIT), or parts of large values, e.g. left(body, 1000).",
     )
 
 

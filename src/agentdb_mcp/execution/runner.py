@@ -10,7 +10,7 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.cutting import cut
-from agentdb_mcp.execution.failures import LOST, said_goodbye, timed_out, translated
+from agentdb_mcp.execution.failures import LOST, said_goodbye, timed_out, too_large, translated
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.pools import Pools
@@ -88,6 +88,8 @@ class _Call:
         try:
             return self._result(*await self._answer(session), session)
         except (asyncpg.PostgresError, *LOST) as error:
+            if session.is_flooded():
+                raise too_large(in_doubt=not self.reads) from None
             if self._may_repeat(session, error):
                 raise _Repeatable from None
             raise translated(error, in_doubt=session.sent and not self.reads) from None

@@ -23,6 +23,7 @@ import asyncpg
 
 from agentdb_mcp.core.results import Cell, Column, JsonValue
 from agentdb_mcp.execution.cells import Meter
+from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
 from agentdb_mcp.execution.pgtypes import BUILTIN, PgType
 
@@ -31,6 +32,9 @@ KEPT_STATEMENTS: Final = 100
 
 LONGEST_KEPT: Final = 15_000
 """Characters up to which a statement is worth keeping prepared."""
+
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Bytes the server may send for one statement, unless its caps ask for more."""
 
 MOST_NOTICES: Final = 20
 LONGEST_NOTICE: Final = 1_000
@@ -94,6 +98,7 @@ class Session(asyncpg.Connection):
 
     __slots__ = (
         "_at_first",
+        "_gauge",
         "_half_way",
         "_prepared",
         "_reported",
@@ -109,6 +114,8 @@ class Session(asyncpg.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.meter = Meter()
+        self._gauge = Gauge(self._protocol, self.terminate)
+        self._transport.set_protocol(self._gauge)
         self.notices: list[str] = []
         self.idle_since = 0.0
         """Loop time of the last return to a pool; 0 before the first."""
@@ -129,6 +136,7 @@ class Session(asyncpg.Connection):
     async def prepare_text(self, sql: str, *, keep: bool) -> Prepared:
         """The statement, parsed by the server; no round trip when this connection has kept it."""
         self.sent = False
+        self._gauge.left = MOST_BYTES
         found = self._prepared.get(sql)
         if found is not None:
             self._prepared.move_to_end(sql)
@@ -151,6 +159,7 @@ class Session(asyncpg.Connection):
         self.sent = False
         texts = encode(params, prepared.parameters, self._types)
         self.meter.left = allowance
+        self._gauge.left = max(MOST_BYTES, 2 * allowance)
         self.notices.clear()
         self._check_open()
         self.sent = True
@@ -163,6 +172,10 @@ class Session(asyncpg.Connection):
         prepared = self._prepared.pop(sql, None)
         if prepared is not None:
             self._stmts_to_close.add(prepared.state)
+
+    def is_flooded(self) -> bool:
+        """Whether the connection was closed because the answer was too large."""
+        return self._gauge.overrun
 
     def understands_us(self) -> bool:
         """Whether the server reads quotes and bytes as the guard did when it judged the statement."""
@@ -196,6 +209,7 @@ class Session(asyncpg.Connection):
     async def tidy(self) -> None:
         """Undoes what a statement may have left behind; closes the connection when that fails."""
         self._half_way = False
+        self._gauge.left = MOST_BYTES
         try:
             await self._protocol.query(_RESET, None)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
