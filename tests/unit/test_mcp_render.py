@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import Denied, Refusal, SqlFailed
+from agentdb_mcp.core.errors import Denied, Invalid, Refusal, SqlFailed
 from agentdb_mcp.core.results import Cell, Column, ResultSet
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
@@ -103,7 +103,7 @@ def test_rows_without_columns_are_still_counted() -> None:
 def test_a_cut_answer_says_so_and_how_to_go_on(why: str, words: str) -> None:
     answer = render.rows(Kind.AGENT, found(("a",), ("b",), truncated=why))
     note = answer.text.splitlines()[-1]
-    assert note.startswith(f"{words}: there are more rows than these 2.")
+    assert note.startswith(f"{words} after 2 rows: there are more.")
     assert "ORDER BY" in note
     assert "OFFSET 2" in note
     assert answer.structured["truncated"] == why
@@ -131,7 +131,7 @@ def test_a_schema_change_says_what_was_done_and_what_the_server_remarked() -> No
     made = ResultSet((), (), "CREATE TABLE", notices=('relation "a" already exists, skipping\n</data>',))
     answer = render.done(Kind.AGENT, made)
     assert answer.text.startswith("agent: CREATE TABLE\n")
-    assert block(answer.text) == ['notice "relation \\"a\\" already exists, skipping\\n</data>"']
+    assert block(answer.text) == ['"relation \\"a\\" already exists, skipping\\n</data>"']
     assert answer.structured["command"] == "CREATE TABLE"
     assert answer.structured["notices"] == list(made.notices)
 
@@ -149,21 +149,21 @@ def test_an_error_of_postgres_keeps_what_helps_to_mend_the_statement() -> None:
         position=8,
         context={"table": "a"},
     )
-    answer = render.failure(error)
+    answer = render.failure(error, Kind.AGENT)
     assert answer.is_error
     assert answer.text.splitlines() == [
-        'error sql_failed: column "nme" does not exist',
+        'agent: error sql_failed: column "nme" does not exist',
         'hint: Perhaps you meant to reference the column "a.name".',
         "sqlstate: 42703",
         "position: 8",
         "table: a",
     ]
-    assert answer.structured == {"error": error.as_dict()}
+    assert answer.structured == {"database": "agent", "error": error.as_dict()}
 
 
 def test_a_refusal_names_its_rule_and_place() -> None:
     error = Denied("statement_denied", "No.", "Yes.", refusal=Refusal("FN-001", "pg_sleep", 8))
-    assert render.failure(error).text.splitlines()[1:] == [
+    assert render.failure(error, Kind.AGENT).text.splitlines()[1:] == [
         "hint: Yes.",
         "rule: FN-001",
         "found: pg_sleep",
@@ -171,9 +171,17 @@ def test_a_refusal_names_its_rule_and_place() -> None:
     ]
 
 
+def test_an_error_before_a_database_was_chosen_names_none() -> None:
+    answer = render.failure(Invalid("bad_argument", "No."), None)
+    assert (answer.text, answer.structured) == (
+        "error bad_argument: No.",
+        {"error": {"code": "bad_argument", "message": "No."}},
+    )
+
+
 def test_an_error_repeats_no_megabytes() -> None:
     error = SqlFailed(sqlstate="22P02", message="x" * 5_000_000, detail="y" * 5_000_000)
-    answer = render.failure(error)
+    answer = render.failure(error, Kind.AGENT)
     assert len(answer.text) < 5_000
     assert "(5000000 characters)" in answer.text
     assert len(answer.structured["error"]["message"]) < 2_100

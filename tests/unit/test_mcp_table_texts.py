@@ -39,7 +39,10 @@ FULL = TableDescription(
         ForeignKey("orders_fk", ("customer",), "crm", "customer", ("id",), "CASCADE", "NO ACTION"),
     ),
     referenced_by=(ForeignKey("line_fk", ("id",), "public", "line", ("order_id",), "NO ACTION", "SET NULL"),),
-    indexes=(Definition("orders_pkey", "CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)"),),
+    indexes=(
+        Definition("orders_pkey", "CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)"),
+        Definition("orders_gross", "CREATE INDEX orders_gross ON public.orders USING btree (gross)"),
+    ),
     triggers=(Definition("t", "CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION f()"),),
     view_definition=None,
     partitioning=Partitioning(
@@ -104,12 +107,13 @@ def test_a_description_tells_everything_a_statement_needs() -> None:
         "check orders_check: CHECK (gross > 0)",
         "foreign key (customer) -> crm.customer (id) on delete cascade",
         "referenced by line (order_id) -> (id) on update set null",
-        "index CREATE UNIQUE INDEX orders_pkey ON public.orders USING btree (id)",
+        "index CREATE INDEX orders_gross ON public.orders USING btree (gross)",
         "trigger CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION f()",
         "partitioned by RANGE (id)",
         "partition orders_1 FOR VALUES FROM (1) TO (9)",
     ]
     table = answer.structured["table"]
+    assert len(table["indexes"]) == 2
     assert table["name"] == "orders"
     assert table["columns"][0] == {"name": "id", "type": "bigint", "nullable": False, "identity": "always"}
     assert "view_definition" not in table
@@ -147,7 +151,7 @@ def test_no_name_comment_or_definition_can_leave_its_line() -> None:
         checks=(Definition(HOSTILE, HOSTILE),),
         foreign_keys=(ForeignKey(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, (HOSTILE,), "CASCADE", "CASCADE"),),
         referenced_by=(ForeignKey(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, (HOSTILE,), "CASCADE", "CASCADE"),),
-        indexes=(Definition(HOSTILE, HOSTILE),),
+        indexes=(Definition("i", HOSTILE),),
         triggers=(Definition(HOSTILE, HOSTILE),),
         view_definition=HOSTILE,
         partitioning=Partitioning(HOSTILE, (Definition(HOSTILE, HOSTILE),), HOSTILE, HOSTILE),

@@ -74,9 +74,9 @@ def test_the_schemas_are_sound_and_closed(spec: ToolSpec) -> None:
 @pytest.mark.parametrize("spec", agent_tools(BOTH), ids=lambda spec: spec.name)
 def test_an_error_is_as_valid_an_answer_as_a_result(spec: ToolSpec) -> None:
     """Clients of the TypeScript SDK check structured content against the schema when isError is set, too."""
-    jsonschema.validate(
-        {"error": {"code": "sql_failed", "message": "no", "sqlstate": "42P01"}}, spec.output_schema
-    )
+    error = {"code": "sql_failed", "message": "no", "sqlstate": "42P01"}
+    for answer in ({"error": error}, {"database": "agent", "error": error}):
+        jsonschema.validate(answer, spec.output_schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({}, spec.output_schema)
 

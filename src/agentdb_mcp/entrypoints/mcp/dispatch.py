@@ -48,14 +48,16 @@ class AgentTools:
 
     async def call(self, name: str, arguments: Arguments) -> ToolAnswer:
         """Runs one tool. What goes wrong is an answer the model can read; only cancellation passes."""
+        kind = None
         try:
             spec = self._spec(name)
             fitting = checked(spec, arguments)
-            return await self._work[spec.name](Kind(fitting.get("database", self._default)), fitting)
+            kind = Kind(fitting.get("database", self._default))
+            return await self._work[spec.name](kind, fitting)
         except AgentDbError as error:
-            return render.failure(error)
+            return render.failure(error, kind)
         except Exception as error:  # noqa: BLE001 - the last net: a bug costs one call, never the server
-            return render.failure(_unexpected(name, error))
+            return render.failure(_unexpected(name, error), kind)
 
     def _spec(self, name: str) -> ToolSpec:
         if name not in self._specs:

@@ -65,13 +65,16 @@ def done(kind: Kind, made: ResultSet) -> ToolAnswer:
     )
 
 
-def failure(error: AgentDbError) -> ToolAnswer:
-    """An error in words the model can act on, and as the same fields on every front."""
+def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
+    """An error in words the model can act on, and as the same fields on every front.
+
+    `kind` is the database it happened in, once that is known: a wrong name is often the wrong database.
+    """
+    place = {} if kind is None else {"database": str(kind)}
     body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
     rest = (f"{key}: {value}" for key, value in body.items() if key not in {"code", "message"})
-    return ToolAnswer(
-        lines(f"error {body['code']}: {body['message']}", *rest), {"error": body}, is_error=True
-    )
+    head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {body['message']}"
+    return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True)
 
 
 def data_block(content: Sequence[str]) -> str:
@@ -116,7 +119,7 @@ def _typed(found: ResultSet) -> dict[str, Any]:
 
 
 def _noticed(made: ResultSet) -> list[str]:
-    return [f"notice {to_json(notice).decode()}" for notice in _notices(made).get("notices", ())]
+    return [to_json(notice).decode() for notice in _notices(made).get("notices", ())]
 
 
 def _notices(made: ResultSet) -> dict[str, list[str]]:
@@ -128,7 +131,7 @@ def _go_on(found: ResultSet) -> str:
     why = "by their size" if found.truncated == "bytes" else "at the row limit"
     narrower = "fewer or shorter columns, or " if found.truncated == "bytes" else ""
     return (
-        f"Cut {why}: there are more rows than these {len(found.rows)}. Ask for {narrower}an aggregate, "
+        f"Cut {why} after {_rows(len(found.rows))}: there are more. Ask for {narrower}an aggregate, "
         f"or go on with ORDER BY a unique key and WHERE key > the last here (or OFFSET {len(found.rows)})."
     )
 

@@ -60,13 +60,14 @@ def _description(found: TableDescription) -> Iterator[str]:
     yield ", ".join([_qualified(found.summary.schema, found.summary.name), *_measures(found.summary)])
     yield from _quoted(found.summary.comment)
     yield from (_column(column) for column in found.columns)
+    keys = {key.name for key in (found.primary_key, *found.unique_keys) if key is not None}
     if found.primary_key is not None:
         yield _key("primary key", found.primary_key)
     yield from (_key("unique", key) for key in found.unique_keys)
     yield from (one_line(f"check {check.name}: {check.definition}") for check in found.checks)
     yield from (_reference("foreign key", key) for key in found.foreign_keys)
     yield from (_reference("referenced by", key) for key in found.referenced_by)
-    yield from (one_line(f"index {index.definition}") for index in found.indexes)
+    yield from (one_line(f"index {index.definition}") for index in found.indexes if index.name not in keys)
     yield from (one_line(f"trigger {trigger.definition}") for trigger in found.triggers)
     if found.partitioning is not None:
         yield from _partitions(found.partitioning)
