@@ -149,7 +149,10 @@ def keys_rotate() -> None:
     def tell(done: int) -> None:
         print(f"resealed {done}", file=sys.stderr)
 
-    print(asyncio.run(rotate_keys(_settings(), tell)))
+    rotation = asyncio.run(rotate_keys(_settings(), tell))
+    print(rotation)
+    if rotation.remaining:
+        raise typer.Exit(1)
 
 
 @postgres.command("status")

@@ -106,6 +106,10 @@ class Reconciler:
         except Exception:
             await self._store.record_failure(database.id, "internal", lease)
             raise
+        except asyncio.CancelledError:
+            # Whoever comes next need not wait until the lease runs out.
+            await asyncio.shield(self._store.release(database.id, lease))
+            raise
 
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         provider = self._provider(database.provider)
