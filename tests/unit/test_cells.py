@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentdb_mcp.core.results import Cell
-from agentdb_mcp.execution.cells import EXACT_INTEGER, Meter
+from agentdb_mcp.execution.cells import EXACT_INTEGER, NARROW_WIDTH, Meter
 from agentdb_mcp.execution.pgtypes import BUILTIN
 
 OIDS = {kind.name: oid for oid, kind in BUILTIN.items()}
@@ -102,6 +102,21 @@ def test_an_array_counts_like_a_text() -> None:
     assert meter.left == 0
 
 
-def test_numbers_and_booleans_cost_nothing_of_the_allowance() -> None:
-    assert cell("integer", "42", allowance=-1) == 42
-    assert cell("boolean", "t", allowance=-1) is True
+@pytest.mark.parametrize(
+    ("type_name", "longest"),
+    [
+        ("boolean", "t"),
+        ("bigint", "-9223372036854775808"),
+        ("double precision", "-2.2250738585072014e-308"),
+        ("date", "5874897-12-31 BC"),
+        ("timestamp with time zone", "294276-12-31 23:59:59.999999+00 BC"),
+        ("time with time zone", "24:00:00.000000+15:59:59"),
+        ("uuid", "00000000-0000-0000-0000-000000000000"),
+        ("oid", "4294967295"),
+    ],
+)
+def test_narrow_types_cost_nothing_of_the_allowance_and_are_within_their_bound(
+    type_name: str, longest: str
+) -> None:
+    assert cell(type_name, longest, allowance=-1) is not None
+    assert len(longest) <= NARROW_WIDTH

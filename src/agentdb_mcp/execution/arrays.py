@@ -20,7 +20,8 @@ def parse_array(literal: str, element: Callable[[str], Cell], delimiter: str = "
     if '"' in literal or literal.rfind("{") or "NULL" in literal:
         return literal if literal.startswith("[") else _nested(literal, element, delimiter)
     # Most arrays are one row of plain elements.
-    return list(map(element, literal[1:-1].split(delimiter))) if literal != "{}" else []
+    items = literal[1:-1].split(delimiter) if literal != "{}" else []
+    return items if element is str else list(map(element, items))  # pyright: ignore[reportReturnType]
 
 
 def _nested(literal: str, element: Callable[[str], Cell], delimiter: str) -> list[Cell]:

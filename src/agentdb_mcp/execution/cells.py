@@ -34,17 +34,19 @@ def floating(text: str) -> Cell:
     return number if isfinite(number) else text
 
 
-_FIXED: Final[dict[int, Converter]] = {
+_NARROW: Final[dict[int, Converter]] = {
     16: boolean,
     20: bigint,
     21: int,
     23: int,
     700: floating,
     701: floating,
+    # date, time, timestamp, timestamptz, timetz, uuid, oid: text as it is
+    **dict.fromkeys((1082, 1083, 1114, 1184, 1266, 2950, 26), str),
 }
-"""Types whose text has a small bound: bool, int8, int2, int4, float4, float8."""
+"""Types whose text has a small bound: not worth metering."""
 
-FIXED_WIDTH: Final = 25
+NARROW_WIDTH: Final = 40
 """Characters that bound the text of any of them."""
 
 
@@ -70,7 +72,10 @@ class Meter:
         """A converter of array literals under the same allowance."""
 
         def convert(literal: str) -> Cell:
-            return None if self.text(literal) is None else parse_array(literal, element, delimiter)
+            if self.left < 0:
+                return None
+            self.left -= len(literal)
+            return parse_array(literal, element, delimiter)
 
         return convert
 
@@ -78,5 +83,5 @@ class Meter:
         """The converter of the type with this object id."""
         kind = types[oid]
         if kind.element:
-            return self.array(_FIXED.get(kind.element, str), kind.delimiter)
-        return _FIXED.get(oid, self.text)
+            return self.array(_NARROW.get(kind.element, str), kind.delimiter)
+        return _NARROW.get(oid, self.text)

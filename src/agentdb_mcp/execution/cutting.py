@@ -4,7 +4,7 @@ import json
 from typing import Final, Literal
 
 from agentdb_mcp.core.results import Caps, Cell
-from agentdb_mcp.execution.cells import FIXED_WIDTH
+from agentdb_mcp.execution.cells import NARROW_WIDTH
 
 Rows = tuple[tuple[Cell, ...], ...]
 
@@ -32,7 +32,7 @@ def cut(rows: Rows, caps: Caps, characters: int) -> tuple[Rows, Literal["rows", 
 
 def _certainly_fits(rows: Rows, most_bytes: int, characters: int) -> bool:
     cells = len(rows) * len(rows[0]) if rows else 0
-    return _WORST * characters + (FIXED_WIDTH + _AROUND) * cells + _AROUND * len(rows) <= most_bytes
+    return _WORST * characters + (NARROW_WIDTH + _AROUND) * cells + _AROUND * len(rows) <= most_bytes
 
 
 def _fitting(rows: Rows, most_bytes: int, characters: int) -> Rows:
