@@ -1,6 +1,8 @@
 """The tools as data: cheap to list, sound as schemas, and never a place to name somebody else's database."""
 
 import json
+import re
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -9,6 +11,7 @@ from jsonschema.validators import validator_for
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tools.md"
 BOTH = (Kind.AGENT, Kind.GLOBAL)
 
 
@@ -91,3 +94,11 @@ def test_only_the_reading_tools_say_that_they_are_safe() -> None:
         "describe_table": (True, False, True),
     }
     assert not any(spec.open_world for spec in agent_tools(BOTH))
+
+
+def test_the_reference_page_has_every_tool_with_its_arguments_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [^`].*? \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    documented = {tool: [cell.strip("*`") for cell in arguments.split(", ")] for tool, arguments in rows}
+    assert documented == {spec.name: list(spec.input_schema["properties"]) for spec in agent_tools(BOTH)}
+    required = {tool: re.findall(r"\*\*`(\w+)`\*\*", arguments) for tool, arguments in rows}
+    assert required == {spec.name: spec.input_schema.get("required", []) for spec in agent_tools(BOTH)}
