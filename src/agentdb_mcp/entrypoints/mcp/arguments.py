@@ -1,7 +1,7 @@
 """Holds a call's arguments against its tool's schema, and teaches when they do not fit.
 
 A full JSON Schema validator costs 28 microseconds a call and speaks of schemas. This one knows the few
-keywords that tools.py uses, costs about one, and says which arguments there are; a test holds both to the
+keywords that tools.py uses, costs two, and says which arguments there are; a test holds both to the
 same verdicts.
 """
 
