@@ -103,6 +103,21 @@ async def test_the_byte_cap_cuts_rows_and_is_said(runner: Runner, target: Target
     assert (len(found.rows), found.truncated) == (9, "bytes")
 
 
+async def test_a_read_whose_first_row_is_too_large_is_refused(runner: Runner, target: Target) -> None:
+    with pytest.raises(Invalid) as caught:
+        await runner.run(target, approved("SELECT repeat('x', 20000)"), [], Caps(bytes=10_000))
+    assert caught.value.code == "result_too_large"
+    assert "10,000" in caught.value.message
+
+
+async def test_a_write_is_never_refused_for_what_it_returns(runner: Runner, target: Target) -> None:
+    await runner.run(target, ddl("CREATE TABLE wide (body text)"), [], CAPS)
+    found = await runner.run(
+        target, write("INSERT INTO wide VALUES (repeat('x', 20000)) RETURNING body"), [], Caps(bytes=10_000)
+    )
+    assert (found.rows, found.truncated, found.affected) == ((), "bytes", 1)
+
+
 async def test_a_write_counts_the_rows_it_touched(runner: Runner, target: Target) -> None:
     await runner.run(target, ddl("CREATE TABLE counted (a int PRIMARY KEY)"), [], CAPS)
     inserted = await runner.run(target, write("INSERT INTO counted SELECT generate_series(1, 5)"), [], CAPS)

@@ -49,14 +49,19 @@ def timed_out(seconds: float | None = None) -> Unavailable:
     )
 
 
-def too_large(*, in_doubt: bool) -> Invalid:
-    """An answer that was not waited for."""
-    doubt = " Whether the change took effect is not known: look before running it again." if in_doubt else ""
+def too_large(what: str) -> Invalid:
+    """An answer that cannot be given, not even in part."""
     return Invalid(
         "result_too_large",
-        "The answer was too large to be received, even in part." + doubt,
+        what,
         "Select fewer columns or rows (LIMIT), or parts of large values, e.g. left(body, 1000).",
     )
+
+
+def flooded(*, in_doubt: bool) -> Invalid:
+    """An answer that was not waited for."""
+    doubt = " Whether the change took effect is not known: look before running it again." if in_doubt else ""
+    return too_large("The answer was too large to be received, even in part." + doubt)
 
 
 def translated(error: BaseException, *, in_doubt: bool) -> AgentDbError:

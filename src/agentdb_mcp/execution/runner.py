@@ -10,7 +10,7 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.cutting import cut
-from agentdb_mcp.execution.failures import LOST, said_goodbye, timed_out, too_large, translated
+from agentdb_mcp.execution.failures import LOST, flooded, said_goodbye, timed_out, too_large, translated
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.pools import Pools
@@ -89,7 +89,7 @@ class _Call:
             return self._result(*await self._answer(session), session)
         except (asyncpg.PostgresError, *LOST) as error:
             if session.is_flooded():
-                raise too_large(in_doubt=not self.reads) from None
+                raise flooded(in_doubt=not self.reads) from None
             if self._may_repeat(session, error):
                 raise _Repeatable from None
             raise translated(error, in_doubt=session.sent and not self.reads) from None
@@ -123,6 +123,8 @@ class _Call:
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
         rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left)
+        if truncated == "bytes" and not rows and self.reads:
+            raise too_large(f"A single row is larger than a result may be ({self.caps.bytes:,} bytes).")
         return ResultSet(
             columns=prepared.columns,
             rows=rows,
