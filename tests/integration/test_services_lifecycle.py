@@ -1,0 +1,250 @@
+"""What hosts ask for, on a real control plane and a real provider: loud, withdrawn, pending, finished, once."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agentdb_mcp.core.databases import DatabaseSpec, Desired, Observed
+from agentdb_mcp.core.errors import Denied, Invalid, Misconfigured, Missing, Unavailable
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.services.lifecycle import LifecycleService
+from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.store import Store
+from support.postgres import connected
+
+ADA, BEN, RESEARCH = UserId("ada"), UserId("ben"), WorkspaceId("research")
+NOWHERE = ConnectionUri("postgresql://admin:hunter2@127.0.0.1:9/postgres?sslmode=disable")
+
+
+def lifecycle(store: Store, admin: ConnectionUri) -> LifecycleService:
+    reconciler = Reconciler(store, {"local": ServerProvider(admin, name="local")})
+    return LifecycleService(store, reconciler, provider="local")
+
+
+@pytest.fixture
+async def working(store: Store, admin_uri: ConnectionUri) -> AsyncIterator[LifecycleService]:
+    service = lifecycle(store, admin_uri)
+    yield service
+    for user in (ADA, BEN):
+        await service.delete_user(user)
+
+
+@pytest.fixture
+def broken(store: Store) -> LifecycleService:
+    """The provider's server does not answer."""
+    return lifecycle(store, NOWHERE)
+
+
+async def exists(admin_uri: ConnectionUri, database: str) -> bool:
+    async with connected(admin_uri) as connection:
+        return await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database
+        )
+
+
+async def test_registration_makes_the_shared_database_and_the_budget_row(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri
+) -> None:
+    receipt = await working.register_user(ADA, plan="pro")
+    assert (receipt.database.desired, receipt.database.observed) == (Desired.ACTIVE, Observed.ACTIVE)
+    assert await exists(admin_uri, receipt.database.database_name)
+    assert await store.plan_of(ADA) == "pro"
+    async with connected(control_uri) as control:
+        assert await control.fetchval("SELECT count(*) FROM user_db_budget WHERE user_id = 'ada'") == 1
+
+
+async def test_a_registration_that_cannot_be_finished_fails_and_is_withdrawn(
+    broken: LifecycleService, store: Store, control_uri: ConnectionUri
+) -> None:
+    with pytest.raises(Unavailable) as failed:
+        await broken.register_user(ADA)
+    assert failed.value.code in {"provider_unavailable", "database_unavailable"}
+    assert "hunter2" not in str(failed.value)
+    assert not await store.user_exists(ADA)
+    async with connected(control_uri) as control:
+        assert await control.fetchval("SELECT count(*) FROM user_db_budget") == 0
+
+
+async def test_what_a_withdrawn_registration_had_begun_is_deleted_by_the_reconciler(
+    broken: LifecycleService, working: LifecycleService, store: Store
+) -> None:
+    with pytest.raises(Unavailable):
+        await broken.register_user(ADA)
+    (tombstone,) = await store.list_databases(ADA)
+    assert tombstone.desired is Desired.DELETED
+    registered = await working.register_user(ADA)
+    assert registered.database.id != tombstone.id
+
+
+async def test_registering_again_does_not_withdraw_a_finished_registration(
+    working: LifecycleService, broken: LifecycleService
+) -> None:
+    first = await working.register_user(ADA)
+    again = await broken.register_user(ADA)
+    assert again.database.id == first.database.id
+
+
+async def test_a_workspace_stays_pending_and_is_finished_later(
+    working: LifecycleService, broken: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    await working.register_user(ADA)
+    receipt = await broken.create_workspace(RESEARCH, ADA)
+    assert receipt.pending in {"provider_unavailable", "database_unavailable"}
+    assert not receipt.database.has_credentials
+    assert receipt.database.last_error == receipt.pending
+    finished = await working.create_workspace(RESEARCH, ADA)
+    assert (finished.pending, finished.database.id) == (None, receipt.database.id)
+    assert await exists(admin_uri, finished.database.database_name)
+
+
+async def test_a_pending_workspace_is_finished_by_a_reconcile_once_it_is_due(
+    working: LifecycleService,
+    broken: LifecycleService,
+    store: Store,
+    admin_uri: ConnectionUri,
+    control_uri: ConnectionUri,
+) -> None:
+    await working.register_user(ADA)
+    receipt = await broken.create_workspace(RESEARCH, ADA)
+    reconciler = Reconciler(store, {"local": ServerProvider(admin_uri, name="local")})
+    assert (await reconciler.run_due()).done == 0, "a failure is not tried again at once"
+    async with connected(control_uri) as control:
+        await control.execute("UPDATE managed_database SET next_attempt_at = now()")
+    assert (await reconciler.run_due()).done == 1
+    (finished,) = [row for row in await store.list_databases(ADA) if row.id == receipt.database.id]
+    assert finished.observed is Observed.ACTIVE
+
+
+async def test_eight_creations_at_once_make_one_database(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    await working.register_user(ADA)
+    others = [lifecycle(store, admin_uri) for _ in range(8)]
+    receipts = await asyncio.gather(*(each.create_workspace(RESEARCH, ADA) for each in others))
+    assert len({receipt.database.id for receipt in receipts}) == 1
+    assert {receipt.pending for receipt in receipts} == {None}
+    assert len(await store.list_databases(ADA)) == 2
+
+
+async def test_deleting_while_creating_leaves_nothing(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    await working.register_user(ADA)
+    other = lifecycle(store, admin_uri)
+    await asyncio.gather(
+        working.create_workspace(RESEARCH, ADA), other.delete_workspace(RESEARCH, ADA), return_exceptions=True
+    )
+    await working.delete_workspace(RESEARCH, ADA)
+    agents = [row for row in await store.list_databases(ADA) if row.workspace_id == RESEARCH]
+    assert {row.observed for row in agents} <= {Observed.DELETED}
+    for row in agents:
+        assert not await exists(admin_uri, row.database_name)
+
+
+async def test_a_delete_that_the_provider_cannot_carry_out_is_kept_and_counted(
+    working: LifecycleService, broken: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    await working.register_user(ADA)
+    made = (await working.create_workspace(RESEARCH, ADA)).database
+    assert await broken.delete_workspace(RESEARCH, ADA) == 1
+    assert await exists(admin_uri, made.database_name)
+    assert await working.delete_workspace(RESEARCH, ADA) == 0
+    assert not await exists(admin_uri, made.database_name)
+
+
+async def test_a_host_that_deletes_rows_itself_leaves_tombstones_that_are_carried_out(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri
+) -> None:
+    await working.register_user(ADA)
+    made = (await working.create_workspace(RESEARCH, ADA)).database
+    async with connected(control_uri) as control:
+        await control.execute("""DELETE FROM "user" WHERE id = 'ada'""")
+    outcome = await Reconciler(store, {"local": ServerProvider(admin_uri, name="local")}).run_due()
+    assert (outcome.done, outcome.failed) == (2, ())
+    assert not await exists(admin_uri, made.database_name)
+
+
+async def test_pausing_closes_the_roles_and_resuming_opens_them(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    made = (await working.register_user(ADA)).database
+    writer, _ = await store.open_credentials(made.id)
+    paused = await working.set_state(made.id, Desired.PAUSED)
+    assert paused.database.observed is Observed.PAUSED
+    with pytest.raises(Exception, match="not permitted to log in"):
+        async with connected(writer):
+            pass
+    resumed = await working.set_state(made.id, Desired.ACTIVE)
+    assert resumed.database.observed is Observed.ACTIVE
+    async with connected(writer) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_database_that_vanished_is_made_anew(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri
+) -> None:
+    made = (await working.register_user(ADA)).database
+    provider = ServerProvider(admin_uri, name="local")
+    await provider.delete(DatabaseSpec(made.id, made.kind), made.project_id)
+    async with connected(control_uri) as control:
+        await control.execute("UPDATE managed_database SET observed_state = 'unknown'")
+    again = await working.register_user(ADA)
+    assert again.database.id == made.id
+    writer, _ = await store.open_credentials(made.id)
+    async with connected(writer) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_reconcile_that_is_interrupted_gives_its_lease_back(store: Store) -> None:
+    registration = await store.register_user(ADA, plan=None, provider="local")
+    silent = socket.create_server(("127.0.0.1", 0))
+    silent.setblocking(False)
+    port = silent.getsockname()[1]
+    admin = ConnectionUri(f"postgresql://a:b@127.0.0.1:{port}/c?sslmode=disable")
+    reconciler = Reconciler(store, {"local": ServerProvider(admin, name="local")})
+    settling = asyncio.create_task(reconciler.settle(registration.database.id))
+    at_the_provider, _ = await asyncio.get_running_loop().sock_accept(silent)
+    assert await store.claim_one(registration.database.id, seconds=1) is None
+    settling.cancel()
+    await asyncio.wait([settling])
+    at_the_provider.close()
+    silent.close()
+    assert settling.cancelled()
+    assert await store.claim_one(registration.database.id, seconds=1) is not None
+
+
+async def test_a_provider_this_process_does_not_know_is_named(store: Store) -> None:
+    registration = await store.register_user(ADA, plan=None, provider="elsewhere")
+    with pytest.raises(Misconfigured, match="elsewhere"):
+        await Reconciler(store, {}).settle(registration.database.id)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", "a\0b"])
+async def test_ids_that_are_no_ids_are_refused(broken: LifecycleService, name: str) -> None:
+    with pytest.raises(Invalid):
+        await broken.register_user(UserId(name))
+    with pytest.raises(Invalid):
+        await broken.create_workspace(WorkspaceId(name), ADA)
+
+
+async def test_what_does_not_exist_is_missing(working: LifecycleService) -> None:
+    with pytest.raises(Missing):
+        await working.create_workspace(RESEARCH, UserId("nobody"))
+    with pytest.raises(Missing):
+        await working.set_state(DatabaseId(secrets.token_hex(4)), Desired.PAUSED)
+    assert await working.delete_workspace(WorkspaceId("never"), ADA) == 0
+    assert await working.delete_user(UserId("never")) == 0
+
+
+async def test_another_users_workspace_is_forbidden(working: LifecycleService) -> None:
+    for user in (ADA, BEN):
+        await working.register_user(user)
+    await working.create_workspace(RESEARCH, ADA)
+    for forbidden in (working.create_workspace(RESEARCH, BEN), working.delete_workspace(RESEARCH, BEN)):
+        with pytest.raises(Denied):
+            await forbidden
