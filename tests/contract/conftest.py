@@ -1,20 +1,16 @@
 """The servers every test of this room runs against."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from agentdb_mcp.core.databases import DatabaseSpec
 from agentdb_mcp.providers.binaries import Binaries
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
+from agentdb_mcp.providers.server import ServerProvider
 from support.members import throwaway_server
-from support.servers import Server, plain_administrator, system_binaries
-
-SYSTEM = system_binaries()
-"""Its version differs from the wheel's, so more is tried where there is one; nothing depends on it."""
-
-KINDS = ["embedded, superuser", "embedded, plain administrator"]
-if SYSTEM:
-    KINDS += [f"PostgreSQL {SYSTEM.major}, superuser", f"PostgreSQL {SYSTEM.major}, plain administrator"]
+from support.servers import KINDS, SYSTEM, NewSpec, Server, fresh_spec, plain_administrator
 
 
 @pytest.fixture(scope="session")
@@ -31,4 +27,19 @@ def server(request: pytest.FixtureRequest) -> Server:
         "embedded" if where == "embedded" else "system_server"
     )
     superuser = running.admin_uri
-    return Server(superuser if who == "superuser" else plain_administrator(superuser), superuser)
+    admin = superuser if who == "superuser" else asyncio.run(plain_administrator(superuser))
+    return Server(admin, superuser)
+
+
+@pytest.fixture
+async def new_spec(server: Server) -> AsyncIterator[NewSpec]:
+    """Databases for one test: hundreds that stay would fill the disk and slow the run down."""
+    made: list[DatabaseSpec] = []
+
+    def another() -> DatabaseSpec:
+        made.append(fresh_spec())
+        return made[-1]
+
+    yield another
+    for spec in made:
+        await ServerProvider(server.superuser).delete(spec, None)

@@ -10,7 +10,7 @@ from agentdb_mcp.core.databases import Observed, Provisioned
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.providers.roles import Names
 from support.postgres import connected, run_sql
-from support.servers import Server, lets_in, new_spec
+from support.servers import NewSpec, Server, lets_in
 
 
 async def usable(made: Provisioned) -> bool:
@@ -25,24 +25,18 @@ async def usable(made: Provisioned) -> bool:
         return await reader.fetchval("SELECT array_agg(id) FROM notes") == [7]
 
 
-async def objects_left(server: Server, names: Names) -> int:
-    async with server.looking() as superuser:
-        return await superuser.fetchval(
-            "SELECT (SELECT count(*) FROM pg_database WHERE datname = $1)"
-            " + (SELECT count(*) FROM pg_roles WHERE rolname = ANY($2))",
-            names.database,
-            list(names.roles),
-        )
-
-
-async def test_a_created_database_is_the_writers_to_fill_and_the_readers_to_read(server: Server) -> None:
+async def test_a_created_database_is_the_writers_to_fill_and_the_readers_to_read(
+    server: Server, new_spec: NewSpec
+) -> None:
     made = await server.provider().create(new_spec())
     assert await usable(made)
     assert made.credentials.owner is None
     assert made.project_id == made.database_name
 
 
-async def test_the_reader_sees_every_later_table_view_sequence_and_schema(server: Server) -> None:
+async def test_the_reader_sees_every_later_table_view_sequence_and_schema(
+    server: Server, new_spec: NewSpec
+) -> None:
     made = await server.provider().create(new_spec())
     await run_sql(
         made.credentials.writer,
@@ -55,7 +49,7 @@ async def test_the_reader_sees_every_later_table_view_sequence_and_schema(server
         assert await reader.fetchval("SELECT has_sequence_privilege('s', 'USAGE, UPDATE')") is False
 
 
-async def test_no_role_of_a_tenant_has_any_attribute_or_membership(server: Server) -> None:
+async def test_no_role_of_a_tenant_has_any_attribute_or_membership(server: Server, new_spec: NewSpec) -> None:
     spec = new_spec()
     await server.provider().create(spec)
     names = Names.of(spec.id)
@@ -79,7 +73,7 @@ async def test_no_role_of_a_tenant_has_any_attribute_or_membership(server: Serve
     assert owner == names.owner
 
 
-async def test_the_roles_limits_are_set(server: Server) -> None:
+async def test_the_roles_limits_are_set(server: Server, new_spec: NewSpec) -> None:
     made = await server.provider().create(new_spec())
     for uri, read_only in ((made.credentials.writer, "off"), (made.credentials.reader, "on")):
         async with connected(uri) as tenant:
@@ -106,7 +100,7 @@ async def test_the_roles_limits_are_set(server: Server) -> None:
         }
 
 
-async def test_only_ten_sessions_of_a_role_fit(server: Server) -> None:
+async def test_only_ten_sessions_of_a_role_fit(server: Server, new_spec: NewSpec) -> None:
     made = await server.provider().create(new_spec())
     async with asyncio.TaskGroup() as group:
         held = [group.create_task(asyncpg.connect(made.credentials.reader.reveal())) for _ in range(10)]
@@ -115,7 +109,7 @@ async def test_only_ten_sessions_of_a_role_fit(server: Server) -> None:
         await task.result().close()
 
 
-async def test_passwords_reach_the_server_as_verifiers_only(server: Server) -> None:
+async def test_passwords_reach_the_server_as_verifiers_only(server: Server, new_spec: NewSpec) -> None:
     spec = new_spec()
     await server.provider().create(spec)
     async with server.looking() as superuser:
@@ -125,7 +119,9 @@ async def test_passwords_reach_the_server_as_verifiers_only(server: Server) -> N
     assert [row["rolpassword"].partition("$")[0] for row in rows] == ["SCRAM-SHA-256"] * 2
 
 
-async def test_creating_again_keeps_the_data_and_renews_the_passwords(server: Server) -> None:
+async def test_creating_again_keeps_the_data_and_renews_the_passwords(
+    server: Server, new_spec: NewSpec
+) -> None:
     spec = new_spec()
     first = await server.provider().create(spec)
     await run_sql(first.credentials.writer, "CREATE TABLE kept AS SELECT 42 AS answer")
@@ -137,23 +133,25 @@ async def test_creating_again_keeps_the_data_and_renews_the_passwords(server: Se
         assert await reader.fetchval("SELECT answer FROM kept") == 42
 
 
-async def test_creating_the_same_database_twice_at_once_is_creating_it_once(server: Server) -> None:
+async def test_creating_the_same_database_twice_at_once_is_creating_it_once(
+    server: Server, new_spec: NewSpec
+) -> None:
     spec = new_spec()
     made = await asyncio.gather(*(server.provider().create(spec) for _ in range(3)))
     working = [each for each in made if await lets_in(each.credentials.writer)]
     assert len(working) == 1
     assert await usable(working[0])
-    assert await objects_left(server, Names.of(spec.id)) == 4
+    assert await server.objects_left(Names.of(spec.id)) == 4
 
 
-async def test_different_databases_are_made_at_once(server: Server) -> None:
+async def test_different_databases_are_made_at_once(server: Server, new_spec: NewSpec) -> None:
     provider = server.provider()
     made = await asyncio.gather(*(provider.create(new_spec()) for _ in range(4)))
     assert len({each.database_name for each in made}) == 4
     assert all([await usable(each) for each in made])
 
 
-async def test_creating_mends_what_a_tenant_did_to_its_own_roles(server: Server) -> None:
+async def test_creating_mends_what_a_tenant_did_to_its_own_roles(server: Server, new_spec: NewSpec) -> None:
     spec = new_spec()
     made = await server.provider().create(spec)
     await run_sql(
@@ -173,7 +171,9 @@ async def test_creating_mends_what_a_tenant_did_to_its_own_roles(server: Server)
         assert await writer.fetchval("SHOW lock_timeout") == "3s"
 
 
-async def test_a_pause_ends_sessions_and_refuses_new_ones_until_it_is_undone(server: Server) -> None:
+async def test_a_pause_ends_sessions_and_refuses_new_ones_until_it_is_undone(
+    server: Server, new_spec: NewSpec
+) -> None:
     spec, provider = new_spec(), server.provider()
     made = await provider.create(spec)
     async with connected(made.credentials.writer) as writer, connected(made.credentials.reader) as reader:
@@ -194,32 +194,34 @@ async def test_a_pause_ends_sessions_and_refuses_new_ones_until_it_is_undone(ser
         assert await reader.fetchval("SELECT answer FROM kept") == 42
 
 
-async def test_a_delete_removes_everything_whoever_is_connected(server: Server) -> None:
+async def test_a_delete_removes_everything_whoever_is_connected(server: Server, new_spec: NewSpec) -> None:
     spec, provider = new_spec(), server.provider()
     made = await provider.create(spec)
     async with connected(made.credentials.writer) as writer, connected(made.credentials.reader) as reader:
         await writer.execute("CREATE TABLE t (i int); BEGIN; INSERT INTO t VALUES (1)")
         await reader.fetchval("SELECT 1")
         await provider.delete(spec, made.project_id)
-    assert await objects_left(server, Names.of(spec.id)) == 0
+    assert await server.objects_left(Names.of(spec.id)) == 0
     assert await provider.observe(spec, made.project_id) is Observed.DELETED
 
 
-async def test_deleting_a_paused_database_and_deleting_twice_succeed(server: Server) -> None:
+async def test_deleting_a_paused_database_and_deleting_twice_succeed(
+    server: Server, new_spec: NewSpec
+) -> None:
     spec, provider = new_spec(), server.provider()
     made = await provider.create(spec)
     await provider.pause(spec, made.project_id)
     await asyncio.gather(*(provider.delete(spec, made.project_id) for _ in range(2)))
     await provider.delete(spec, made.project_id)
-    assert await objects_left(server, Names.of(spec.id)) == 0
+    assert await server.objects_left(Names.of(spec.id)) == 0
 
 
-async def test_deleting_what_never_was_succeeds(server: Server) -> None:
+async def test_deleting_what_never_was_succeeds(server: Server, new_spec: NewSpec) -> None:
     await server.provider().delete(new_spec(), None)
     assert await server.provider().observe(new_spec(), None) is Observed.DELETED
 
 
-async def test_a_deleted_database_can_be_made_anew_and_is_empty(server: Server) -> None:
+async def test_a_deleted_database_can_be_made_anew_and_is_empty(server: Server, new_spec: NewSpec) -> None:
     spec, provider = new_spec(), server.provider()
     made = await provider.create(spec)
     await run_sql(made.credentials.writer, "CREATE TABLE gone (i int)")
@@ -229,7 +231,7 @@ async def test_a_deleted_database_can_be_made_anew_and_is_empty(server: Server) 
         assert await reader.fetchval("SELECT to_regclass('gone')") is None
 
 
-async def test_pausing_or_resuming_what_is_not_there_says_so(server: Server) -> None:
+async def test_pausing_or_resuming_what_is_not_there_says_so(server: Server, new_spec: NewSpec) -> None:
     spec, provider = new_spec(), server.provider()
     for act in (provider.pause, provider.resume):
         with pytest.raises(Missing) as refused:
@@ -237,7 +239,7 @@ async def test_pausing_or_resuming_what_is_not_there_says_so(server: Server) -> 
         assert refused.value.code == "database_not_found"
 
 
-async def test_neighbours_are_not_touched(server: Server) -> None:
+async def test_neighbours_are_not_touched(server: Server, new_spec: NewSpec) -> None:
     provider = server.provider()
     kept, other = await provider.create(new_spec()), new_spec()
     made = await provider.create(other)
@@ -247,7 +249,9 @@ async def test_neighbours_are_not_touched(server: Server) -> None:
         assert await neighbour.fetchval("SELECT 1") == 1
 
 
-async def test_the_administrator_keeps_no_membership_it_only_borrowed(server: Server) -> None:
+async def test_the_administrator_keeps_no_membership_it_only_borrowed(
+    server: Server, new_spec: NewSpec
+) -> None:
     spec, provider = new_spec(), server.provider()
     made = await provider.create(spec)
     await provider.pause(spec, made.project_id)

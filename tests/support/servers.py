@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers.binaries import SYSTEM_FOLDERS, Binaries, inspect_binaries
+from agentdb_mcp.providers.roles import Names
 from agentdb_mcp.providers.server import ServerProvider
 from agentdb_mcp.providers.service_user import ServiceUser
 from support.postgres import connected, run_sql
@@ -35,9 +36,30 @@ class Server:
     def provider(self) -> ServerProvider:
         return ServerProvider(self.admin)
 
-    def looking(self) -> Any:
+    def looking(self, database: str = "postgres") -> Any:
         """A connection that sees everything."""
-        return connected(self.superuser)
+        return connected(ConnectionUri(self.superuser.reveal().replace("/postgres?", f"/{database}?")))
+
+    async def objects_left(self, names: Names) -> int:
+        """How many of a tenant's database and roles are on the server."""
+        async with self.looking() as superuser:
+            return await superuser.fetchval(
+                "SELECT (SELECT count(*) FROM pg_database WHERE datname = $1)"
+                " + (SELECT count(*) FROM pg_roles WHERE rolname = ANY($2))",
+                names.database,
+                list(names.roles),
+            )
+
+    async def strangers_let_in(self, names: Names) -> list[str]:
+        """Roles of others, superusers aside, that may connect to a tenant's database."""
+        async with self.looking() as superuser:
+            rows = await superuser.fetch(
+                "SELECT rolname FROM pg_roles WHERE NOT rolsuper AND NOT rolname = ANY($1)"
+                " AND has_database_privilege(oid, (SELECT oid FROM pg_database WHERE datname = $2), 'CONNECT')",
+                list(names.roles),
+                names.database,
+            )
+        return [row["rolname"] for row in rows]
 
 
 def system_binaries() -> Binaries | None:
@@ -47,15 +69,24 @@ def system_binaries() -> Binaries | None:
     return max((each for each in found if each), key=lambda each: each.major, default=None)
 
 
-def plain_administrator(superuser: ConnectionUri) -> ConnectionUri:
+SYSTEM = system_binaries()
+"""Its version differs from the wheel's, so more is tried where there is one; nothing depends on it."""
+
+EMBEDDED_KINDS = ["embedded, superuser", "embedded, plain administrator"]
+SYSTEM_KINDS = (
+    [f"PostgreSQL {SYSTEM.major}, {who}" for who in ("superuser", "plain administrator")] if SYSTEM else []
+)
+KINDS = EMBEDDED_KINDS + SYSTEM_KINDS
+
+
+async def plain_administrator(superuser: ConnectionUri, *, open_to_all: bool = False) -> ConnectionUri:
     """A role with the two rights a Postgres of one's own must give, and its own database."""
     name = f"administrator_{uuid.uuid4().hex[:8]}"
-    asyncio.run(
-        run_sql(
-            superuser,
-            f"CREATE ROLE {name} LOGIN NOSUPERUSER CREATEDB CREATEROLE PASSWORD '{name}'",
-            f"CREATE DATABASE {name} OWNER {name}",
-        )
+    await run_sql(
+        superuser,
+        f"CREATE ROLE {name} LOGIN NOSUPERUSER CREATEDB CREATEROLE PASSWORD '{name}'",
+        f"CREATE DATABASE {name} OWNER {name}",
+        *([] if open_to_all else [f"REVOKE CONNECT, TEMP ON DATABASE {name} FROM PUBLIC"]),
     )
     return uri_of(superuser, name, name, name)
 
@@ -68,7 +99,11 @@ def uri_of(server: ConnectionUri, role: str, password: str, database: str) -> Co
     )
 
 
-def new_spec() -> DatabaseSpec:
+NewSpec = Callable[[], DatabaseSpec]
+"""Makes the spec of another database, which is gone after the test."""
+
+
+def fresh_spec() -> DatabaseSpec:
     return DatabaseSpec(DatabaseId(str(uuid.uuid4())), Kind.AGENT)
 
 

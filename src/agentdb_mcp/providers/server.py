@@ -9,7 +9,7 @@ view run with our rights would hand them over.
 
 import contextlib
 from collections.abc import AsyncGenerator, Generator
-from typing import Final, cast
+from typing import Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -158,6 +158,14 @@ class ServerProvider:
             urlunsplit((parts.scheme, f"{role}:{password}@{address}", f"/{database}", parts.query, ""))
         )
 
+    def _arguments(self) -> dict[str, Any]:
+        try:
+            arguments = dsn.arguments(self._admin_uri.reveal())
+        except ValueError as error:  # its text repeats nothing of the URI
+            raise Misconfigured("settings_invalid", str(error)) from None
+        arguments["server_settings"] |= SESSION
+        return arguments
+
     @contextlib.asynccontextmanager
     async def _alone_with(self, names: Names) -> AsyncGenerator[Session]:
         """The only session that works on this database; the lock ends with the connection."""
@@ -168,8 +176,7 @@ class ServerProvider:
     @contextlib.asynccontextmanager
     async def _connected(self, database: str | None = None) -> AsyncGenerator[Session]:
         with _translated():
-            arguments = dsn.arguments(self._admin_uri.reveal())
-            arguments["server_settings"] |= SESSION
+            arguments = self._arguments()
             if database is not None:
                 arguments["database"] = database
             connection = await asyncpg.connect(
@@ -256,10 +263,10 @@ def _translated() -> Generator[None]:
         raise Misconfigured(
             "settings_invalid", "The PostgreSQL server refused the administrator's role."
         ) from None
-    except asyncpg.PostgresError as error:
+    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, TimeoutError):
+        raise Unavailable("provider_unavailable", "The PostgreSQL server cannot be reached.") from None
+    except (asyncpg.PostgresError, asyncpg.InternalClientError) as error:
         state = cast("str", getattr(error, "sqlstate", "unknown"))
         raise Unavailable(
             "provider_unavailable", f"The PostgreSQL server refused a step (SQLSTATE {state})."
         ) from None
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
-        raise Unavailable("provider_unavailable", "The PostgreSQL server cannot be reached.") from None
