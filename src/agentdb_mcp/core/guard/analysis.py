@@ -3,6 +3,7 @@
 from agentdb_mcp.core.guard.collector import Collector, Step
 from agentdb_mcp.core.guard.facts import Facts
 from agentdb_mcp.core.guard.parser import Offsets, TooDeep, Tree, parse
+from agentdb_mcp.core.guard.policy import Limits
 from agentdb_mcp.core.guard.routines import Routines
 from agentdb_mcp.core.guard.walk import walk
 
@@ -16,7 +17,7 @@ class NotOneStatement(Exception):
         self.position = position
 
 
-def analyse(sql: str) -> Facts:
+def analyse(sql: str, limits: Limits) -> Facts:
     """The facts of the one statement in `sql`, which has passed the gates.
 
     Raises SyntaxRefused, TooDeep or NotOneStatement.
@@ -28,7 +29,7 @@ def analyse(sql: str) -> Facts:
     for tag, body in statements[0]["stmt"].items():
         walk(collector, Step(tag, body, statements[0].get("stmt_location", 0), 0))
     try:
-        Routines(collector).read_all()
+        Routines(collector, limits).read_all()
     except RecursionError:
         raise TooDeep from None
     return collector.facts(len(sql.encode()))

@@ -1,4 +1,4 @@
-"""Facts and a policy -> the approved statement, or what stands in its way: `ApprovedSql` is made only here."""
+"""Facts and a policy -> the approved statement or an objection. Only here an `ApprovedSql` is made."""
 
 from typing import Final, final
 

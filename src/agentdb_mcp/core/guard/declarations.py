@@ -7,6 +7,7 @@ an unknown variable.
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from agentdb_mcp.core.guard.lexer import Token, TokenKind, code, tokens
@@ -92,11 +93,22 @@ def mended(source: str, body: str, message: str) -> tuple[str, str] | None:
     if unknown is None:
         return None
     names = unknown[1].split(".")
+    dotted = _dotted(body)
     changed = body
     for found in reversed(list(declarations(body))):
-        if found.name.strip('"') in names and found.type:
+        if found.type and (found.name in dotted or found.name.strip('"') in names):
             changed = f"{changed[: found.type_start]}record {changed[found.type_end :]}"
     return _with_body(source, body, changed if changed != body else _shadowed(body, names[0], "record"))
+
+
+def _dotted(body: str) -> frozenset[str]:
+    """Names that a dot follows, as they are written: what has fields can be a record."""
+    found = list(code(body))
+    return frozenset(_folded(token) for token, after in pairwise(found) if after.text == ".")
+
+
+def _folded(token: Token) -> str:
+    return token.text.lower() if token.kind is TokenKind.WORD else token.text
 
 
 def _shadowed(body: str, name: str, type_name: str) -> str:

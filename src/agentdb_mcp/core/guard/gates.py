@@ -3,8 +3,14 @@
 import re
 from typing import Final, NamedTuple
 
-from agentdb_mcp.core.guard.lexer import TokenKind, code
+from agentdb_mcp.core.guard.lexer import TokenKind, code, tokens
+from agentdb_mcp.core.guard.policy import Limits
 
+_MAX_OPERATOR: Final = 63
+"""PostgreSQL's limit; its scanner's time grows with the square of an operator's length."""
+_LONG_OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]{64}")
+_OPEN: Final = frozenset("([")
+_CLOSE: Final = frozenset(")]")
 _BLANKS: Final = re.compile("[\u00a0\u1680\u2000-\u200f\u2028-\u202e\u205f-\u2064\u3000\ufeff]")
 """Characters that look like blanks, or like nothing, and that PostgreSQL takes for letters."""
 
@@ -17,21 +23,21 @@ class Stopped(NamedTuple):
     position: int | None
 
 
-def gate(sql: object, *, max_bytes: int, max_depth: int, max_comments: int) -> Stopped | None:
+def gate(sql: object, limits: Limits) -> Stopped | None:
     """The first gate that stays shut; None when all open. Cost is linear in the text, whatever it holds."""
     if not isinstance(sql, str):
         return Stopped("text.type", type(sql).__name__, None)
-    return _size(sql, max_bytes) or _characters(sql) or _shape(sql, max_depth, max_comments)
+    return _size(sql, limits) or _characters(sql) or shape(sql, limits)
 
 
-def _size(sql: str, max_bytes: int) -> Stopped | None:
-    if len(sql) > max_bytes:
+def _size(sql: str, limits: Limits) -> Stopped | None:
+    if len(sql) > limits.max_bytes:
         return Stopped("text.size", f"{len(sql)} characters", None)
     try:
         size = len(sql.encode())
     except UnicodeEncodeError as error:
         return Stopped("text.encoding", "a lone surrogate", error.start + 1)
-    return Stopped("text.size", f"{size} bytes", None) if size > max_bytes else None
+    return Stopped("text.size", f"{size} bytes", None) if size > limits.max_bytes else None
 
 
 def _characters(sql: str) -> Stopped | None:
@@ -46,17 +52,24 @@ def _characters(sql: str) -> Stopped | None:
     return None
 
 
-def _shape(sql: str, max_depth: int, max_comments: int) -> Stopped | None:
-    if sql.count("/*") > max_comments:
-        return Stopped("text.comments", f"{sql.count('/*')} comments", None)
-    if sql.count("(") + sql.count("[") <= max_depth:
+def shape(sql: str, limits: Limits) -> Stopped | None:
+    """The shapes that a parser chokes on. Most texts are too short and too flat to hold any."""
+    comments = sql.count("/*")
+    if comments > limits.max_comments:
+        return Stopped("text.comments", str(comments), None)
+    flat = sql.count("(") + sql.count("[") <= limits.max_depth
+    if flat and len(sql) <= limits.max_tokens and not _LONG_OPERATOR.search(sql):
         return None
     depth = 0
-    for token in code(sql):
-        if token.text in {"(", "["}:
+    for count, token in enumerate(tokens(sql), 1):
+        if count > limits.max_tokens:
+            return Stopped("text.tokens", f"more than {limits.max_tokens}", token.start + 1)
+        if token.text in _OPEN:
             depth += 1
-        elif token.text in {")", "]"}:
+        elif token.text in _CLOSE:
             depth = max(0, depth - 1)
-        if depth > max_depth:
+        if depth > limits.max_depth:
             return Stopped("text.depth", f"{depth} open brackets", token.start + 1)
+        if token.kind is TokenKind.OTHER and len(token.text) > _MAX_OPERATOR:
+            return Stopped("text.operator", f"{len(token.text)} characters", token.start + 1)
     return None

@@ -50,10 +50,7 @@ class Guard:
 
     def judge(self, sql: str, policy: Policy, tool: Tool | None = None) -> Judgement:
         """The decision and what it rests on. Never raises."""
-        limits = policy.limits
-        stopped = gate(
-            sql, max_bytes=limits.max_bytes, max_depth=limits.max_depth, max_comments=limits.max_comments
-        )
+        stopped = gate(sql, policy.limits)
         if stopped is not None:
             return _refused(Objection(*stopped), policy)
         key = (sql, policy.digest, tool)
@@ -79,7 +76,7 @@ def _judged(sql: str, policy: Policy, tool: Tool | None) -> Judgement:
 
 
 def _considered(sql: str, policy: Policy, tool: Tool | None) -> Judgement:
-    facts = analyse(sql)
+    facts = analyse(sql, policy.limits)
     decided = decide(sql, facts, policy, tool)
     if isinstance(decided, Objection):
         return _refused(decided, policy, facts)

@@ -1,6 +1,6 @@
 """One judge for each kind of fact. Each says what it objects to, or nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,13 +27,21 @@ def judge(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection
             yield Objection("statement.unknown", trait.found, trait.position)
     for command in facts.commands:
         yield from _command(command, policy)
-    for name in facts.names:
+    for name in _once(facts.names):
         yield from _NAME_JUDGES[name.kind](name, policy)
     for trait in facts.traits:
         yield from _trait(trait, policy)
     if facts.depth > policy.limits.max_tree:
         yield Objection("text.depth", f"{facts.depth} levels", None)
     yield from _tool(facts, policy, tool)
+
+
+def _once(names: Iterable[Name]) -> Iterable[Name]:
+    """The first use of each: the others would be judged the same."""
+    first: dict[tuple[object, ...], Name] = {}
+    for name in names:
+        first.setdefault((name.kind, name.path, name.access, name.argument), name)
+    return first.values()
 
 
 _CLASS_RULES: Final = {

@@ -31,27 +31,31 @@ class Token(NamedTuple):
     end: int
 
 
-_WORD: Final = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
+_LETTER: Final = r"A-Za-z_\u0080-\U0010ffff"
 _SCANNER: Final = re.compile(
-    r"""
-      (?P<space> [ \t\n\r\f\v]+ )
-    | (?P<line> --[^\n\r]* )
-    | (?P<block> /\* )
-    | (?P<escape> [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) )
-    | (?P<string> (?:[bBxXnN]|[uU]&)?'(?:[^']|'')*(?:'|\Z) )
-    | (?P<quoted> (?:[uU]&)?"(?:[^"]|"")*(?:"|\Z) )
-    | (?P<dollar> \$(?P<tag>(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?)\$ )
-    | (?P<number> (?:\$[0-9]+|[0-9][0-9_.]*) )
-    | (?P<word> """
-    + _WORD
-    + r""" )
-    | (?P<assign> := )
-    | (?P<other> . )
+    rf"""
+    [ \t\n\r\f\v]*
+    (?: (?P<word> (?! [eEbBxXnN]' | [uU]&['"] ) [{_LETTER}][{_LETTER}0-9$]* )
+      | (?P<punctuation> [(),;.\[\]{{}}\\] )
+      | (?P<number> \$?[0-9][0-9_.]* )
+      | (?P<quoted> (?:[uU]&)? "(?:[^"]|"")*(?:"|\Z) )
+      | (?P<string> (?:[bBxXnN]|[uU]&)? '(?:[^']|'')*(?:'|\Z) )
+      | (?P<escape> [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) )
+      | (?P<line> --[^\n\r]* )
+      | (?P<block> /\* )
+      | (?P<dollar> \$(?:[{_LETTER}][{_LETTER}0-9]*)?\$ )
+      | (?P<assign> := )
+      | (?P<operator> (?: (?!--|/\*) [-+*/<>=~!@#%^&|`?] )+ )
+      | (?P<other> [^ \t\n\r\f\v] )
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
+_OPEN_ENDED: Final = frozenset({"block", "dollar", "operator"})
+_SPECIAL: Final = frozenset("~!@#%^&|`?")
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 
+_NOT_CODE: Final = frozenset({TokenKind.COMMENT, TokenKind.STRING})
 _KINDS: Final = {
     "line": TokenKind.COMMENT,
     "block": TokenKind.COMMENT,
@@ -67,20 +71,26 @@ def tokens(sql: str) -> Iterator[Token]:
     """The tokens of `sql` without the blanks. An unclosed literal or comment runs to the end."""
     at = 0
     while match := _SCANNER.match(sql, at):
-        group = str(match.lastgroup if match.lastgroup != "tag" else "dollar")
-        end = _end(sql, match, group)
-        if group != "space":
-            yield Token(_KINDS.get(group, TokenKind.OTHER), sql[at:end], at, end)
-        at = end
+        group = str(match.lastgroup)
+        start, at = match.span(group)
+        if group in _OPEN_ENDED:
+            at = _end(sql, match[group], group, at)
+        yield Token(_KINDS.get(group, TokenKind.OTHER), sql[start:at], start, at)
 
 
-def _end(sql: str, match: re.Match[str], group: str) -> int:
+def _end(sql: str, text: str, group: str, at: int) -> int:
+    """Where the token ends that only begins with `text`, which ends at `at`; or ends before it does."""
     if group == "block":
-        return _comment_end(sql, match.end())
-    if group == "dollar":
-        close = sql.find(match[0], match.end())
-        return len(sql) if close < 0 else close + len(match[0])
-    return match.end()
+        return _comment_end(sql, at)
+    if group == "operator":
+        return at - len(text) + len(_operator(text))
+    close = sql.find(text, at)
+    return len(sql) if close < 0 else close + len(text)
+
+
+def _operator(run: str) -> str:
+    """Without its last + or -, unless a special character keeps it: so `a=-1` has the operator `=`."""
+    return run if _SPECIAL & set(run) else run[0] + run[1:].rstrip("+-")
 
 
 def _comment_end(sql: str, at: int) -> int:
@@ -97,4 +107,4 @@ def _comment_end(sql: str, at: int) -> int:
 
 def code(sql: str) -> Iterator[Token]:
     """The tokens that are neither comments nor strings."""
-    return (token for token in tokens(sql) if token.kind not in {TokenKind.COMMENT, TokenKind.STRING})
+    return (token for token in tokens(sql) if token.kind not in _NOT_CODE)

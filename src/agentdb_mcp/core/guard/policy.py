@@ -11,10 +11,11 @@ from agentdb_mcp.core.guard.patterns import Patterns
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes. Bytes are UTF-8, depth counts open brackets, tree counts levels of the parse tree."""
+    """Sizes. Bytes are UTF-8, depth counts open brackets; a string constant or a comment is one token."""
 
     max_bytes: int
     max_depth: int
+    max_tokens: int
     max_comments: int
     max_tree: int
     statement_timeout_ms: int
@@ -70,6 +71,8 @@ class SecondOpinion:
     max_depth: int
     max_subscripts: int
     max_tokens: int
+    max_work: int
+    """Brackets, each counted double for every level it stands at: so its time grows."""
 
 
 @dataclass(frozen=True, slots=True)

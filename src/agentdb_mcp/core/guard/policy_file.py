@@ -33,7 +33,7 @@ _SCHEMA: Final[dict[str, dict[str, str]]] = {
     "extensions": {"allow": _NAMES},
     "routines": {"languages": _NAMES},
     "second_opinion": {"enabled": "true or false"}
-    | dict.fromkeys(("max_bytes", "max_depth", "max_subscripts", "max_tokens"), "whole number"),
+    | dict.fromkeys(("max_bytes", "max_depth", "max_subscripts", "max_tokens", "max_work"), "whole number"),
 }
 """Every table and key there is, with the type of its value."""
 

@@ -7,17 +7,19 @@ from agentdb_mcp.core.guard import plpgsql
 from agentdb_mcp.core.guard.collector import Collector, RoutineBody, Step
 from agentdb_mcp.core.guard.declarations import declarations, mended
 from agentdb_mcp.core.guard.facts import Feature
+from agentdb_mcp.core.guard.gates import shape
 from agentdb_mcp.core.guard.lexer import TokenKind, code, tokens
 from agentdb_mcp.core.guard.parser import SyntaxRefused, TooDeep, Tree, parse, parse_routine
+from agentdb_mcp.core.guard.policy import Limits
 from agentdb_mcp.core.guard.walk import walk
 
 MAX_NESTING: Final = 4
 """Bodies within bodies."""
-MAX_PIECES: Final = 1500
-"""Statements and expressions in all bodies of one statement: 1,500 take about 50 ms."""
+MAX_PIECES: Final = 800
+"""Statements and expressions in all bodies of one statement: they take about 50 ms."""
 
-_MENDINGS: Final = 20
-"""Variables of row types in one body."""
+_MENDINGS: Final = 5
+"""Attempts to give the library types that it understands."""
 
 _BORROWED_TYPE: Final = re.compile(r"%\s*(?:row)?type\b", re.IGNORECASE)
 
@@ -25,8 +27,9 @@ _BORROWED_TYPE: Final = re.compile(r"%\s*(?:row)?type\b", re.IGNORECASE)
 class Routines:
     """Analyses the bodies that the walk left in the collector, and the bodies within those."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, limits: Limits) -> None:
         self._collector = collector
+        self._limits = limits
         self._left = MAX_PIECES
 
     def read_all(self) -> None:
@@ -45,6 +48,8 @@ class Routines:
             self._unreadable(body, "it has no body")
         elif body.nesting > MAX_NESTING:
             self._unreadable(body, "bodies within bodies")
+        elif (stopped := shape(body.text, self._limits)) is not None:
+            self._unreadable(body, f"{stopped.rule.partition('.')[2]}: {stopped.found}")
         elif body.language == "plpgsql":
             self._plpgsql(body, body.text)
         elif body.language == "sql":

@@ -37,6 +37,12 @@ _ALL: Final = (
     ),
     Rule("text.comments", "The statement opens too many comments: {found}.", "Leave comments out."),
     Rule(
+        "text.tokens",
+        "The statement has too many words and signs: {found}.",
+        "Send rows in several statements, or lists as one array parameter.",
+    ),
+    Rule("text.operator", "The operator is too long: {found}.", "PostgreSQL's operators have at most 63."),
+    Rule(
         "text.depth",
         "The statement nests too deeply: {found}.",
         "Split it up, or use WITH queries instead of nesting.",

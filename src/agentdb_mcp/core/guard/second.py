@@ -1,7 +1,7 @@
 """The second opinion: sqlglot, the only door to it. Asked where it is quick, heeded where it has a tree.
 
-sqlglot doubles its time for each level of some nestings, cannot be interrupted, and reads some texts otherwise
-than PostgreSQL. So it never sees much or deep text, and its word alone never lets a statement pass.
+sqlglot doubles its time for each level of some nestings, cannot be interrupted, and reads some texts in other
+ways than PostgreSQL. So it never sees much or deep text, and its word alone never lets a statement pass.
 """
 
 import logging
@@ -71,23 +71,25 @@ def _dialect() -> "Postgres":
 def _view(sql: str, limits: SecondOpinion) -> SecondView | None:
     dialect = _dialect()
     tokens = dialect.tokenize(sql)
-    if len(tokens) > limits.max_tokens or _depth(tokens) > limits.max_depth:
+    if len(tokens) > limits.max_tokens or not _quick(tokens, limits):
         return None
     trees = [tree for tree in dialect.parser().parse(tokens, sql) if tree is not None]
     return _seen(trees[0]) if len(trees) == 1 else None
 
 
-def _depth(tokens: list[Any]) -> int:
-    """Brackets as sqlglot itself sees them."""
-    depth = deepest = 0
+def _quick(tokens: list[Any], limits: SecondOpinion) -> bool:
+    """Whether the brackets, as sqlglot itself sees them, let it answer soon."""
+    depth = work = 0
     for token in tokens:
         kind = token.token_type.name
         if kind in _OPENERS:
             depth += 1
-            deepest = max(deepest, depth)
+            work += 1 << depth
+            if depth > limits.max_depth or work > limits.max_work:
+                return False
         elif kind in _CLOSERS:
-            depth -= 1
-    return deepest
+            depth = max(0, depth - 1)
+    return True
 
 
 def _seen(tree: Any) -> SecondView | None:
