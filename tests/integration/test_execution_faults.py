@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from agentdb_mcp import dsn
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, SqlFailed, Unavailable
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.secrets import ConnectionUri
-from agentdb_mcp.execution.pools import Pools
+from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.execution.runner import Runner
 from support.postgres import connected
 from support.statements import approved, ddl, write
@@ -101,7 +102,7 @@ async def test_the_databases_own_time_limit_is_a_timeout_too(
 ) -> None:
     reader = await sees(runner, target, "SELECT current_user")
     await admin.execute(f"ALTER ROLE {reader} SET statement_timeout = '100ms'")
-    fresh = Pools(limits=runner._pools._limits)
+    fresh = Pools(PoolLimits())
     try:
         with pytest.raises(Unavailable) as caught:
             await Runner(fresh).run(target, approved("SELECT pg_sleep(60)"), [], CAPS)
@@ -112,14 +113,22 @@ async def test_the_databases_own_time_limit_is_a_timeout_too(
     assert "database's own" in caught.value.message
 
 
+@pytest.mark.parametrize("looks_after_clients", ["1s", "0"])
 async def test_a_statement_that_swallows_cancels_loses_its_socket_and_its_backend(
-    runner: Runner, target: Target, admin: Any
+    target: Target, admin: Any, looks_after_clients: str
 ) -> None:
-    with pytest.raises(Unavailable) as caught:
-        await runner.run(target, ddl(SWALLOWS_CANCELS), [], Caps(seconds=0.2))
-    assert caught.value.code == "query_timeout"
-    await becomes_idle(admin, "interval '60 s'")
-    assert (await runner.run(target, write("SELECT 1"), [], CAPS)).rows == ((1,),)
+    writer = dsn.arguments(target.writer.reveal())["user"]
+    await admin.execute(f"ALTER ROLE {writer} SET client_connection_check_interval = '{looks_after_clients}'")
+    pools = Pools(PoolLimits())
+    try:
+        with pytest.raises(Unavailable) as caught:
+            await Runner(pools).run(target, ddl(SWALLOWS_CANCELS), [], Caps(seconds=0.2))
+        assert caught.value.code == "query_timeout"
+        await becomes_idle(admin, "interval '60 s'")
+        assert (await Runner(pools).run(target, write("SELECT 1"), [], CAPS)).rows == ((1,),)
+    finally:
+        await pools.close()
+        await admin.execute(f"ALTER ROLE {writer} SET client_connection_check_interval = '1s'")
 
 
 async def test_a_caller_that_leaves_stops_its_statement(runner: Runner, target: Target, admin: Any) -> None:
@@ -214,6 +223,18 @@ async def test_a_read_is_repeated_when_the_line_was_dead(runner: Runner, target:
         line.cut_at = "B"
         assert await sees(runner, far, "SELECT 1") == 1
         assert line.connections == 2
+
+
+async def test_a_read_is_repeated_once_and_no_more(runner: Runner, target: Target) -> None:
+    async with watched(target.reader) as (line, port):
+        far = replace(target, reader=through(target.reader, port))
+        await sees(runner, far, "SELECT 1")
+        line.cut_at, line.cuts = "B", 2
+        with pytest.raises(Unavailable) as caught:
+            await sees(runner, far, "SELECT 1")
+        assert caught.value.code == "database_unavailable"
+        assert line.connections == 2
+        assert await sees(runner, far, "SELECT 1") == 1
 
 
 async def test_a_write_is_not_repeated_once_it_was_sent(runner: Runner, target: Target) -> None:

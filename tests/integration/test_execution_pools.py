@@ -128,6 +128,35 @@ async def test_new_credentials_get_new_connections_and_the_old_ones_close(
         await admin.execute(f"ALTER ROLE {reader['user']} PASSWORD '{reader['password']}'")
 
 
+async def test_a_statement_that_runs_while_credentials_change_may_finish(
+    pools: Pools, target: Target, admin: Any
+) -> None:
+    call = asyncio.create_task(sees(pools, target, "SELECT 'done' FROM pg_sleep(0.3) /* finishing */"))
+
+    async def runs() -> bool:
+        return await admin.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%finishing%' AND pid <> pg_backend_pid()"
+        )
+
+    await until(runs)
+    same = replace(target, reader=ConnectionUri(target.reader.reveal() + "&application_name=other"))
+    assert await sees(pools, same, "SELECT 1") == 1
+    assert await call == "done"
+
+
+async def test_a_statement_that_finds_no_free_connection_in_time_says_so(target: Target) -> None:
+    pools = Pools(PoolLimits(size=1))
+    pool = pools.pool(target, "reader")
+    session = await pool.take()
+    with pytest.raises(Unavailable) as caught:
+        await Runner(pools).run(target, approved("SELECT 1"), [], Caps(seconds=0.1))
+    assert caught.value.code == "database_unavailable"
+    assert "became free" in caught.value.message
+    pool.give(session, tidy=False)
+    assert await sees(pools, target, "SELECT 1") == 1
+    await pools.close()
+
+
 def unreachable(uri: ConnectionUri) -> dict[str, str]:
     parts = dsn.arguments(uri.reveal())
     base = f"postgresql://{parts['user']}:{parts['password']}@127.0.0.1:{parts['port']}/{parts['database']}"

@@ -222,6 +222,32 @@ async def test_notices_come_with_the_result(runner: Runner, target: Target) -> N
     assert found.notices == ('NOTICE: table "never_there" does not exist, skipping',)
 
 
+async def test_what_postgresql_says_while_parsing_is_a_notice_too(runner: Runner, target: Target) -> None:
+    sql = approved(f"SELECT 1 AS {'long' * 20}")
+    first = await runner.run(target, sql, [], CAPS)
+    assert "will be truncated" in first.notices[0]
+    assert (await runner.run(target, sql, [], CAPS)).notices == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "VACUUM (ANALYZE) kept_up",
+        "CREATE INDEX CONCURRENTLY kept_up_a ON kept_up (a)",
+        "REINDEX TABLE CONCURRENTLY kept_up",
+        "ALTER TYPE kept_up_kind ADD VALUE 'other'",
+        "ANALYZE kept_up",
+        "DROP INDEX CONCURRENTLY kept_up_a",
+    ],
+)
+async def test_statements_that_shun_transactions_run(runner: Runner, target: Target, statement: str) -> None:
+    await runner.run(target, ddl("CREATE TABLE IF NOT EXISTS kept_up (a int)"), [], CAPS)
+    if statement.startswith("ALTER TYPE"):
+        await runner.run(target, ddl("CREATE TYPE kept_up_kind AS ENUM ('one')"), [], CAPS)
+    found = await runner.run(target, ddl(statement), [], CAPS)
+    assert statement.startswith(found.command)
+
+
 async def test_a_write_leaves_no_settings_to_the_next(runner: Runner, target: Target) -> None:
     await runner.run(target, write("SELECT set_config('search_path', 'elsewhere', false)"), [], CAPS)
     found = await runner.run(target, write("SELECT current_setting('search_path')"), [], CAPS)

@@ -23,7 +23,9 @@ class Line:
     sent: Counter[str] = field(default_factory=Counter)
     connections: int = 0
     cut_at: str = ""
-    """Message type at which the connection is reset, once, instead of passing it on."""
+    """Message type at which the connection is reset instead of passing it on."""
+    cuts: int = 1
+    """How often."""
     hold: bool = False
     """Whether to keep back what the client sends."""
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -48,8 +50,8 @@ class Line:
             length = int.from_bytes(head[-4:])
             body = await reader.readexactly(length - 4)
             kind = head[:1].decode() if typed else _UNTYPED_CODES.get(int.from_bytes(body[:4]), "Startup")
-            if kind == self.cut_at:
-                self.cut_at = ""
+            if kind == self.cut_at and self.cuts:
+                self.cuts -= 1
                 self.reset_all()
                 return
             if self.hold:

@@ -64,18 +64,24 @@ def flooded(*, in_doubt: bool) -> Invalid:
     return too_large("The answer was too large to be received, even in part." + doubt)
 
 
-def translated(error: BaseException, *, in_doubt: bool) -> AgentDbError:
-    """The error to raise, `from None`. `in_doubt`: a change was sent and its answer is missing."""
-    if isinstance(error, asyncpg.PostgresError) and not isinstance(error, LOST):
-        state = sqlstate(error)
-        if state in _STOPPED:
-            return timed_out()
-        if state not in _GOING_AWAY:
-            return _refused(error)
-    return _connection_lost(in_doubt=in_doubt)
+def no_connection(seconds: float) -> Unavailable:
+    """A statement that reached its deadline before it had a connection to run on."""
+    return Unavailable(
+        "database_unavailable",
+        f"No connection to the database became free within {seconds:g} s.",
+        "Other calls may be running, or the database is waking up: try again in a moment.",
+    )
 
 
-def _connection_lost(*, in_doubt: bool) -> Unavailable:
+def translated(error: asyncpg.PostgresError) -> AgentDbError:
+    """What the server answered, to be raised `from None`."""
+    state = sqlstate(error)
+    if state in _STOPPED:
+        return timed_out()
+    return connection_lost(in_doubt=False) if state in _GOING_AWAY else _refused(error)
+
+
+def connection_lost(*, in_doubt: bool) -> Unavailable:
     """The database went away in mid-call."""
     if in_doubt:
         return Unavailable(

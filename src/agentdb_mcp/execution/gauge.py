@@ -11,10 +11,10 @@ from collections.abc import Callable
 class Gauge(asyncio.Protocol):
     """Stands between the transport and the driver's protocol."""
 
-    def __init__(self, driver: asyncio.Protocol, hang_up: Callable[[], None]) -> None:
+    def __init__(self, driver: asyncio.Protocol, hang_up: Callable[[], None], allowance: int) -> None:
         self._driver = driver
         self._hang_up = hang_up
-        self.left = 0
+        self.left = allowance
         """Bytes the server may still send."""
 
     @property

@@ -145,3 +145,21 @@ def _read(table: str) -> dict[int, PgType]:
 
 
 BUILTIN: Final = _read(_TABLE)
+
+DESCRIBE_TYPES: Final = """
+WITH RECURSIVE step AS (
+    SELECT oid, typbasetype AS base FROM pg_catalog.pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT s.oid, t.typbasetype FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype = 'd'
+), bare AS (
+    SELECT s.oid, s.base FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype <> 'd'
+)
+SELECT t.oid::text, pg_catalog.format_type(t.oid, NULL), COALESCE(eb.base, e.oid, 0)::text, b.typdelim::text
+  FROM pg_catalog.pg_type t
+  LEFT JOIN bare tb ON tb.oid = t.oid
+  JOIN pg_catalog.pg_type b ON b.oid = COALESCE(tb.base, t.oid)
+  LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.typlen = -1 AND b.typcategory = 'A'
+  LEFT JOIN bare eb ON eb.oid = e.oid
+ WHERE t.oid = ANY ($1::pg_catalog.oid[])
+"""
+"""Asked of the server for other object ids ($1): id, name, element (domains resolved), delimiter."""

@@ -51,24 +51,33 @@ class SessionPool:
         self._in_use.discard(session)
         self._returned.set()
         if self._closed or not session.is_settled():
-            self._later(self._retire(session))
+            self._later(self._see_off(session))
             return
         if tidy or session.is_half_way():
             session.tidying = self._later(session.tidy())
         self._shelve(session)
         self._slots.release()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no session of it is left."""
+        return not (self._idle or self._in_use or self._afterwards)
+
     def drop_idle(self) -> None:
         """Closes the idle sessions: where one was found dead, the others are not worth trying."""
         while self._idle:
             self._idle.pop().terminate()
 
-    async def close(self) -> None:
-        """Closes idle sessions now, those in use when they come back or after the grace."""
+    def retire(self) -> None:
+        """Closes idle sessions now and those in use when they come back."""
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
         self.drop_idle()
+
+    async def close(self) -> None:
+        """Closes idle sessions now, those in use when they come back or after the grace."""
+        self.retire()
         await self._wait_for_returns()
         for session in list(self._in_use):
             session.terminate()
@@ -121,7 +130,7 @@ class SessionPool:
         task.add_done_callback(self._afterwards.discard)
         return task
 
-    async def _retire(self, session: Session) -> None:
+    async def _see_off(self, session: Session) -> None:
         """Lets a cancelled statement stop, then closes: a late cancel would hit whatever came next."""
         backend = session.get_server_pid()
         try:

@@ -33,12 +33,12 @@ class _Entry:
 
 
 class Pools:
-    """All pools of this process. Credentials that change get a new pool; the old one is closed."""
+    """All pools of this process. Credentials that change get a new pool; the old one closes as it empties."""
 
     def __init__(self, limits: PoolLimits) -> None:
         self._limits = limits
         self._entries: dict[tuple[DatabaseId, AccessRole], _Entry] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._retired: list[SessionPool] = []
 
     def pool(self, target: Target, role: AccessRole) -> SessionPool:
         """The pool for this role on this database. Raises Unavailable when its URI cannot be read."""
@@ -48,7 +48,7 @@ class Pools:
             return entry.pool
         pool = self._open(_endpoint(uri, target.address))
         if entry is not None:
-            self._close_later(entry.pool)
+            self._retire(entry.pool)
         self._entries[target.database_id, role] = _Entry(uri, target.address, pool)
         return pool
 
@@ -60,7 +60,8 @@ class Pools:
     async def close(self) -> None:
         """Closes everything, within a bounded time."""
         entries, self._entries = self._entries, {}
-        await asyncio.gather(*[entry.pool.close() for entry in entries.values()], *self._closing)
+        pools = [*self._retired, *(entry.pool for entry in entries.values())]
+        await asyncio.gather(*[pool.close() for pool in pools])
 
     def _open(self, endpoint: Endpoint) -> SessionPool:
         return SessionPool(
@@ -69,10 +70,10 @@ class Pools:
             idle_seconds=self._limits.idle_seconds,
         )
 
-    def _close_later(self, pool: SessionPool) -> None:
-        task = asyncio.get_running_loop().create_task(pool.close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+    def _retire(self, pool: SessionPool) -> None:
+        """Statements that run with the old credentials may finish."""
+        pool.retire()
+        self._retired = [old for old in [*self._retired, pool] if not old.is_empty]
 
 
 def _endpoint(uri: ConnectionUri, address: tuple[str, int] | None) -> Endpoint:

@@ -7,10 +7,20 @@ from typing import Final, LiteralString
 import asyncpg
 
 from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.cutting import cut
-from agentdb_mcp.execution.failures import LOST, flooded, said_goodbye, timed_out, too_large, translated
+from agentdb_mcp.execution.failures import (
+    LOST,
+    connection_lost,
+    flooded,
+    no_connection,
+    said_goodbye,
+    timed_out,
+    too_large,
+    translated,
+)
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.pools import Pools
@@ -55,7 +65,7 @@ class Runner:
             async with asyncio.timeout(call.caps.seconds):
                 return await call.run(pool)
         except TimeoutError:
-            raise timed_out(call.caps.seconds) from None
+            raise timed_out(call.caps.seconds) if call.started else no_connection(call.caps.seconds) from None
 
 
 class _Repeatable(Exception):
@@ -74,6 +84,7 @@ class _Call:
         self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
         self.caps = caps
         self.reads = reads
+        self.started = False
 
     async def run(self, pool: SessionPool) -> ResultSet:
         """Once more on a fresh session when a pooled one turns out to be gone."""
@@ -81,18 +92,20 @@ class _Call:
             return await self._attempt(pool)
         except _Repeatable:
             pool.drop_idle()
-            return await self._attempt(pool)
+            return await self._attempt(pool, last=True)
 
-    async def _attempt(self, pool: SessionPool) -> ResultSet:
+    async def _attempt(self, pool: SessionPool, *, last: bool = False) -> ResultSet:
         session = await pool.take()
+        self.started = True
         try:
             return self._result(*await self._answer(session), session)
-        except (asyncpg.PostgresError, *LOST) as error:
-            if session.is_flooded():
-                raise flooded(in_doubt=not self.reads) from None
-            if self._may_repeat(session, error):
+        except LOST as error:
+            session.terminate()
+            if not last and self._may_repeat(session, error):
                 raise _Repeatable from None
-            raise translated(error, in_doubt=session.sent and not self.reads) from None
+            raise self._lost(session) from None
+        except asyncpg.PostgresError as error:
+            raise translated(error) from None
         finally:
             # A read that the guard approved leaves nothing behind: settings, locks, cursors and temporary
             # objects all need statements or functions it refuses, and the settings that change how the next
@@ -117,9 +130,13 @@ class _Call:
 
     def _may_repeat(self, session: Session, error: BaseException) -> bool:
         """Only for a session that had been idle, and only when nothing (that matters) can have happened."""
-        if not session.idle_since or not isinstance(error, LOST):
+        if not session.idle_since or session.is_flooded():
             return False
         return not session.sent or (self.reads and not said_goodbye(error))
+
+    def _lost(self, session: Session) -> AgentDbError:
+        in_doubt = session.sent and not self.reads
+        return flooded(in_doubt=in_doubt) if session.is_flooded() else connection_lost(in_doubt=in_doubt)
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
         rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left)

@@ -23,9 +23,10 @@ import asyncpg
 
 from agentdb_mcp.core.results import Cell, Column, JsonValue
 from agentdb_mcp.execution.cells import Meter
+from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
-from agentdb_mcp.execution.pgtypes import BUILTIN, PgType
+from agentdb_mcp.execution.pgtypes import BUILTIN, DESCRIBE_TYPES, PgType
 
 KEPT_STATEMENTS: Final = 100
 """Prepared statements one connection keeps."""
@@ -38,24 +39,6 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 
 MOST_NOTICES: Final = 20
 LONGEST_NOTICE: Final = 1_000
-
-# For object ids that were not known: the name, what an array holds (through any domains) and its delimiter.
-_TYPES: Final = """
-WITH RECURSIVE step AS (
-    SELECT oid, typbasetype AS base FROM pg_catalog.pg_type WHERE typtype = 'd'
-    UNION ALL
-    SELECT s.oid, t.typbasetype FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype = 'd'
-), bare AS (
-    SELECT s.oid, s.base FROM step s JOIN pg_catalog.pg_type t ON t.oid = s.base WHERE t.typtype <> 'd'
-)
-SELECT t.oid::text, pg_catalog.format_type(t.oid, NULL), COALESCE(eb.base, e.oid, 0)::text, b.typdelim::text
-  FROM pg_catalog.pg_type t
-  LEFT JOIN bare tb ON tb.oid = t.oid
-  JOIN pg_catalog.pg_type b ON b.oid = COALESCE(tb.base, t.oid)
-  LEFT JOIN pg_catalog.pg_type e ON e.oid = b.typelem AND b.typlen = -1 AND b.typcategory = 'A'
-  LEFT JOIN bare eb ON eb.oid = e.oid
- WHERE t.oid = ANY ($1::pg_catalog.oid[])
-"""
 
 _RESET: Final = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP"
 """asyncpg's own also calls pg_advisory_unlock_all, which hardened databases take away from everybody."""
@@ -114,7 +97,7 @@ class Session(asyncpg.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.meter = Meter()
-        self._gauge = Gauge(self._protocol, self.terminate)
+        self._gauge = Gauge(self._protocol, self.terminate, MOST_BYTES)
         self._transport.set_protocol(self._gauge)
         self.notices: list[str] = []
         self.idle_since = 0.0
@@ -136,6 +119,7 @@ class Session(asyncpg.Connection):
     async def prepare_text(self, sql: str, *, keep: bool) -> Prepared:
         """The statement, parsed by the server; no round trip when this connection has kept it."""
         self.sent = False
+        self.notices.clear()
         self._gauge.left = MOST_BYTES
         found = self._prepared.get(sql)
         if found is not None:
@@ -160,7 +144,6 @@ class Session(asyncpg.Connection):
         texts = encode(params, prepared.parameters, self._types)
         self.meter.left = allowance
         self._gauge.left = max(MOST_BYTES, 2 * allowance)
-        self.notices.clear()
         self._check_open()
         self.sent = True
         self._half_way = False
@@ -212,7 +195,7 @@ class Session(asyncpg.Connection):
         self._gauge.left = MOST_BYTES
         try:
             await self._protocol.query(_RESET, None)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+        except (asyncpg.PostgresError, *LOST):
             self.terminate()
 
     async def has_stopped(self, seconds: float) -> bool:
@@ -244,7 +227,7 @@ class Session(asyncpg.Connection):
 
     async def _introspect_types(self, typeoids: set[int], timeout: float | None) -> tuple[list[Any], Any]:
         """What asyncpg asks when it meets object ids without a codec: one query, names for all of them."""
-        state: Any = await self._protocol.prepare("", _TYPES, timeout, record_class=asyncpg.Record)
+        state: Any = await self._protocol.prepare("", DESCRIBE_TYPES, timeout, record_class=asyncpg.Record)
         state._init_codecs()
         allowance, self.meter.left = self.meter.left, 1_000_000
         asked = "{" + ",".join(map(str, typeoids)) + "}"
