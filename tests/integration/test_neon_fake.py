@@ -33,6 +33,15 @@ async def raw(neon: Neon) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+LOST = (
+    asyncpg.AdminShutdownError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What the driver makes of 57P01, depending on when it reads it."""
+
+
 async def create(raw: httpx.AsyncClient, **project: object) -> dict[str, Any]:
     answer = await raw.post("/projects", json={"project": project})
     assert answer.status_code == 201, answer.text
@@ -136,9 +145,7 @@ async def test_a_suspended_compute_ends_its_sessions_and_wakes_for_the_next(
         await raw.post(f"/projects/{project_id}/endpoints/{endpoint['id']}/suspend")
         neon.clock.advance(minutes=1)
         await neon.fake.catch_up()
-        with pytest.raises(
-            (asyncpg.AdminShutdownError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-        ):
+        with pytest.raises(LOST):
             await session.fetchval("SELECT 1")
     async with connected(owner) as session:
         assert session.get_server_pid() != backend

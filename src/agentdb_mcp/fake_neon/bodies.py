@@ -44,6 +44,17 @@ class AllowedIps(Body):
     protected_branches_only: bool = UNSET
 
 
+class MaintenanceWindow(Body):
+    weekdays: list[int]
+    start_time: str
+    end_time: str
+
+
+class PreloadLibraries(Body):
+    use_defaults: bool = UNSET
+    enabled_libraries: list[str] = UNSET
+
+
 class Settings(Body):
     quota: Quota = UNSET
     allowed_ips: AllowedIps = UNSET
@@ -52,6 +63,8 @@ class Settings(Body):
     block_vpc_connections: bool = UNSET
     audit_log_level: Literal["base", "extended", "full"] = UNSET
     hipaa: bool = UNSET
+    maintenance_window: MaintenanceWindow = UNSET
+    preload_libraries: PreloadLibraries = UNSET
 
 
 class EndpointSettings(Body):
@@ -66,7 +79,7 @@ class NewBranch(Body):
     name: Name = UNSET
     database_name: Annotated[str, Field(min_length=1, max_length=63)] = UNSET
     role_name: Annotated[str, Field(min_length=1, max_length=63)] = UNSET
-    annotations: Texts = UNSET
+    annotations: Annotated[Texts, Field(max_length=50)] = UNSET
 
 
 class NewProject(Body):
@@ -94,6 +107,7 @@ class ProjectChange(Body):
 class EndpointOptions(Body):
     pg_settings: Texts = UNSET
     pgbouncer_settings: Texts = UNSET
+    preload_libraries: PreloadLibraries = UNSET
 
 
 class NewEndpoint(Body):

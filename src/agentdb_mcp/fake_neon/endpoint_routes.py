@@ -124,7 +124,11 @@ async def list_branches(call: Call) -> Answer:
 
 
 async def get_branch(call: Call) -> Answer:
-    return 200, {"branch": branch_view(call.project, _branch(call), call.now)}
+    branch = _branch(call)
+    return 200, {
+        "branch": branch_view(call.project, branch, call.now),
+        "annotation": {"object": {"type": "console/branch", "id": branch.id}, "value": {}},
+    }
 
 
 async def list_branch_endpoints(call: Call) -> Answer:

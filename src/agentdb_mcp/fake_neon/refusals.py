@@ -4,8 +4,9 @@
 class Refused(Exception):
     """An answer of 4xx or 5xx with Neon's JSON body."""
 
-    def __init__(self, status: int, message: str, code: str = "") -> None:
+    def __init__(self, status: int, message: str, code: str = "", **headers: str) -> None:
         super().__init__(message)
+        self.headers = headers
         self.status = status
         self.message = message
         self.code = code

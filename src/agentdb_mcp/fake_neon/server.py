@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.account import Account
@@ -27,10 +27,14 @@ GATEWAY_PAGE: Final = (
 )
 
 Do = Callable[[], Awaitable[Reply]]
+Witness = Callable[[Request, Reply], None]
 
 
 class FakeNeon:
     """One organization at a Neon of this process."""
+
+    witness: ClassVar[Witness] = staticmethod(lambda _request, _reply: None)
+    """Told of every exchange, injected faults apart."""
 
     def __init__(self, admin: ConnectionUri, *, clock: Clock = system_clock, seed: int = 1) -> None:
         self.account = Account(clock, seed=seed)
@@ -83,7 +87,9 @@ class FakeNeon:
         await self.catch_up()
 
         async def do() -> Reply:
-            return await self._done(request, path)
+            reply = await self._done(request, path)
+            self.witness(request, reply)
+            return reply
 
         if fault is None:
             return await do()
@@ -96,7 +102,7 @@ class FakeNeon:
             status, body = await self._routed(request, path)
         except Refused as refused:
             error = {"request_id": request_id, "code": refused.code, "message": refused.message}
-            return Reply.json(refused.status, error, headers)
+            return Reply.json(refused.status, error, {**headers, **refused.headers})
         return Reply.json(status, body, headers)
 
     async def _routed(self, request: Request, path: str) -> tuple[int, dict[str, object]]:
@@ -107,7 +113,7 @@ class FakeNeon:
             raise Refused(404, "this route does not exist")
         methods, names = found
         if request.method not in methods:
-            raise Refused(405, "method not allowed")
+            raise Refused(405, "method not allowed", Allow=", ".join(methods))
         call = Call(self.account, self._stage, request, names, self.account.clock())
         return await methods[request.method](call)
 
