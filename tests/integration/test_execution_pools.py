@@ -18,6 +18,7 @@ from agentdb_mcp.execution.runner import Runner
 from support.postgres import connected
 from support.statements import approved, write
 from support.waiting import until
+from support.wire import through, watched
 
 CAPS = Caps()
 
@@ -224,6 +225,36 @@ async def test_a_server_without_a_free_connection_is_waited_for(
     finally:
         await admin.execute(f"ALTER ROLE {reader} CONNECTION LIMIT 10")
     assert await call == 1
+
+
+@pytest.mark.parametrize(
+    "state", [("57P03", "the database system is starting up"), ("XX000", "couldn't connect to compute node")]
+)
+async def test_a_server_that_wakes_up_is_waited_for(
+    pools: Pools, target: Target, state: tuple[str, str]
+) -> None:
+    async with watched(target.reader) as (line, port):
+        line.refusals = [state, state]
+        assert await sees(pools, replace(target, reader=through(target.reader, port)), "SELECT 1") == 1
+        assert line.connections == 3
+
+
+@pytest.mark.parametrize("state", ["XX000", "53000", "53300"])
+@pytest.mark.parametrize(
+    "words",
+    ["Your account has exceeded the compute time quota. Upgrade.", "The endpoint is disabled. canary"],
+)
+async def test_a_spent_quota_is_not_waited_for_and_is_told_from_other_failures(
+    pools: Pools, target: Target, state: str, words: str
+) -> None:
+    async with watched(target.reader) as (line, port):
+        line.refusals = [(state, words)]
+        with pytest.raises(Unavailable) as caught:
+            await sees(pools, replace(target, reader=through(target.reader, port)), "SELECT 1")
+        assert line.connections == 1
+    assert caught.value.code == "database_unavailable"
+    assert "quota is used up" in caught.value.message
+    assert "canary" not in str(caught.value)
 
 
 async def test_two_databases_never_share_a_connection(pools: Pools, target: Target) -> None:

@@ -26,6 +26,8 @@ class Line:
     """Message type at which the connection is reset instead of passing it on."""
     cuts: int = 1
     """How often."""
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    """SQLSTATE and message for the next connections, one each: they are not let in."""
     hold: bool = False
     """Whether to keep back what the client sends."""
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -72,6 +74,9 @@ async def watched(uri: ConnectionUri) -> AsyncIterator[tuple[Line, int]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.add(asyncio.current_task())  # pyright: ignore[reportArgumentType]
         line.connections += 1
+        if line.refusals:
+            await _refuse(reader, writer, *line.refusals.pop(0))
+            return
         back, server = await asyncio.open_connection(to["host"], to["port"])
         line._writers.append(writer)
         both = [asyncio.create_task(line.forward(reader, server)), asyncio.create_task(_pump(back, writer))]
@@ -99,6 +104,19 @@ def through(uri: ConnectionUri, port: int) -> ConnectionUri:
     return ConnectionUri(
         f"postgresql://{to['user']}:{to['password']}@127.0.0.1:{port}/{to['database']}?sslmode=disable"
     )
+
+
+async def _refuse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: str, message: str
+) -> None:
+    await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+    fields = b"".join(
+        kind + text.encode() + b"\0" for kind, text in ((b"S", "FATAL"), (b"C", state), (b"M", message))
+    )
+    writer.write(b"E" + (len(fields) + 5).to_bytes(4) + fields + b"\0")
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
