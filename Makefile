@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check format fuzz bench lock clean
+.PHONY: help setup demo test check format fuzz conformance-neon bench lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## create .venv from requirements.lock (uv when on the PATH, venv and pip otherwise)
 
@@ -54,6 +54,9 @@ format: $(READY) ## rewrite the sources in the house format
 fuzz: $(READY) ## the long randomised runs of the guard
 	$(BIN)/python -m pytest -m fuzz
 
+conformance-neon: $(READY) ## hold the stand-in for Neon to Neon's own OpenAPI file, command line and SDKs (needs Node)
+	@NEON_TOOLS=.conformance PYTHON=$(BIN)/python sh tests/conformance/neon.sh
+
 bench: $(READY) ## measure, beside a bare asyncpg loop and a minimal server of the same SDK
 	$(BIN)/python -m bench
 
@@ -62,4 +65,4 @@ lock: ## write requirements.lock anew (needs uv)
 	  --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis .bench
+	rm -rf $(VENV) .conformance dist build .pytest_cache .ruff_cache .hypothesis .bench
