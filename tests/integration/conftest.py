@@ -1,8 +1,10 @@
 """A tenant's database on the run's server, provisioned as in life: owner, writer, reader."""
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,11 @@ def target(admin_uri: ConnectionUri) -> Target:
 
 @pytest.fixture
 async def pools() -> AsyncIterator[Pools]:
+    """Pools whose background work must not fail unseen."""
+    unseen: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
     opened = Pools(PoolLimits())
     yield opened
     await opened.close()
+    gc.collect()
+    assert unseen == []

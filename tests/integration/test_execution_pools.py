@@ -200,6 +200,31 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time(target: Target)
     assert "0.2 s" in caught.value.message
 
 
+async def test_a_caller_that_leaves_while_the_server_wakes_up_leaves_the_connection_to_the_next(
+    pools: Pools, target: Target
+) -> None:
+    async with watched(target.reader) as (line, port):
+        far = replace(target, reader=through(target.reader, port))
+        line.hold = True
+        call = asyncio.create_task(sees(pools, far, "SELECT 1"))
+
+        async def connecting() -> bool:
+            return line.connections == 1
+
+        await until(connecting)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        line.release()
+        assert await sees(pools, far, "SELECT 1") == 1
+
+        async def adopted() -> bool:
+            return len(pools.pool(far, "reader")._idle) == line.connections
+
+        await until(adopted)
+        assert line.sent["Startup"] == line.connections
+
+
 async def test_a_role_that_may_not_log_in_is_an_unavailable_database(
     pools: Pools, target: Target, admin: Any
 ) -> None:

@@ -29,7 +29,8 @@ class Line:
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """SQLSTATE and message for the next connections, one each: they are not let in."""
     hold: bool = False
-    """Whether to keep back what the client sends."""
+    """Whether to keep back what the client sends, until `release`."""
+    _released: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
@@ -38,6 +39,10 @@ class Line:
 
     def clear(self) -> None:
         self.sent.clear()
+
+    def release(self) -> None:
+        self.hold = False
+        self._released.set()
 
     def reset_all(self) -> None:
         """As a router that forgot its connections does: the next packet is answered by a reset."""
@@ -57,7 +62,7 @@ class Line:
                 self.reset_all()
                 return
             if self.hold:
-                continue
+                await self._released.wait()
             self.sent[kind] += 1
             typed = typed or kind == "Startup"
             server.write(head + body)
@@ -93,6 +98,7 @@ async def watched(uri: ConnectionUri) -> AsyncIterator[tuple[Line, int]]:
         yield line, listener.sockets[0].getsockname()[1]
     finally:
         listener.close()
+        line.release()
         line.reset_all()
         if served:
             await asyncio.wait(served, timeout=10)

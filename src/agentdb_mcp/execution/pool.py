@@ -38,11 +38,11 @@ class SessionPool:
         """A session that is ours alone until it is given back. Raises Unavailable."""
         await self._slots.acquire()
         try:
-            session = await self._ready_session() or await self._connect()
-            self._refuse_when_closed(session)
+            session = await self._ready_session()
         except BaseException:
             self._slots.release()
             raise
+        session = session or await self._opened()
         self._in_use.add(session)
         return session
 
@@ -81,14 +81,41 @@ class SessionPool:
         await self._wait_for_returns()
         for session in list(self._in_use):
             session.terminate()
-        if self._afterwards:
-            await asyncio.wait(self._afterwards, timeout=2 * GRACE_SECONDS)
+        await self._finish_what_is_left()
         await asyncio.sleep(0)  # sockets are closed in the loop's next round
+
+    async def _finish_what_is_left(self) -> None:
+        if self._afterwards:
+            _, late = await asyncio.wait(self._afterwards, timeout=2 * GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def _opened(self) -> Session:
+        """A new session. A caller that leaves meanwhile leaves it to the next: a server may be waking up."""
+        opening = asyncio.get_running_loop().create_task(self._open())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._later(self._adopt(opening))
+            raise
+
+    async def _open(self) -> Session:
+        try:
+            session = await self._connect()
+            self._refuse_when_closed(session)
+        except BaseException:
+            self._slots.release()
+            raise
+        return session
 
     def _refuse_when_closed(self, session: Session) -> None:
         if self._closed:
             session.terminate()
             raise Unavailable("database_unavailable", "The database's connections were closed.", "Try again.")
+
+    async def _adopt(self, opening: asyncio.Task[Session]) -> None:
+        with suppress(Unavailable):
+            self.give(await opening, tidy=False)
 
     async def _wait_for_returns(self) -> None:
         with suppress(TimeoutError):
@@ -132,10 +159,9 @@ class SessionPool:
 
     async def _see_off(self, session: Session) -> None:
         """Lets a cancelled statement stop, then closes: a late cancel would hit whatever came next."""
-        backend = session.get_server_pid()
         try:
             if not await session.has_stopped(GRACE_SECONDS):
-                await self._end_backend(backend)
+                await self._end_backend(session.backend)
         finally:
             session.terminate()
             self._slots.release()

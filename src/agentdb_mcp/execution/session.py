@@ -87,6 +87,7 @@ class Session(asyncpg.Connection):
         "_reported",
         "_types",
         "_wire",
+        "backend",
         "idle_since",
         "meter",
         "notices",
@@ -96,6 +97,8 @@ class Session(asyncpg.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.backend: int = self._protocol.get_server_pid()
+        """The server's process for this session."""
         self.meter = Meter()
         self._gauge = Gauge(self._protocol, self.terminate, MOST_BYTES)
         self._transport.set_protocol(self._gauge)
