@@ -65,7 +65,8 @@ class Explanation:
         for name, judgement in self.judgements.items():
             verdict = judgement.verdict
             word = "allow" if verdict.allowed else "deny"
-            yield f"{_coloured(word, verdict.allowed) if colour else word:5} {name}: {verdict.statement_class}"
+            shown = _coloured(word, verdict.allowed) if colour else word
+            yield f"{shown:5} {name}: {verdict.statement_class}"
             if not verdict.allowed:
                 where = f" at character {verdict.position}" if verdict.position else ""
                 yield f"      {verdict.rule}{where}: {verdict.message}"

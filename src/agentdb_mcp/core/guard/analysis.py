@@ -2,6 +2,7 @@
 
 from agentdb_mcp.core.guard.collector import Collector, Step
 from agentdb_mcp.core.guard.facts import Facts
+from agentdb_mcp.core.guard.lexer import code
 from agentdb_mcp.core.guard.parser import Offsets, TooDeep, Tree, parse
 from agentdb_mcp.core.guard.policy import Limits
 from agentdb_mcp.core.guard.routines import Routines
@@ -27,12 +28,18 @@ def analyse(sql: str, limits: Limits) -> Facts:
         raise NotOneStatement(len(statements), _second(statements, offsets))
     collector = Collector(offsets, sql)
     for tag, body in statements[0]["stmt"].items():
-        walk(collector, Step(tag, body, statements[0].get("stmt_location", 0), 0))
+        walk(collector, Step(tag, body, _start(sql), 0))
     try:
         Routines(collector, limits).read_all()
     except RecursionError:
         raise TooDeep from None
     return collector.facts(len(sql.encode()))
+
+
+def _start(sql: str) -> int:
+    """The byte where the statement's first word stands, after comments and empty statements."""
+    first = next((token.start for token in code(sql) if token.text != ";"), 0)
+    return len(sql[:first].encode())
 
 
 def _second(statements: list[Tree], offsets: Offsets) -> int | None:

@@ -113,7 +113,8 @@ def _folded(token: Token) -> str:
 
 def _shadowed(body: str, name: str, type_name: str) -> str:
     """The body in a block where a parameter has a type that the library understands."""
-    return f'DECLARE "{name}" {type_name}; BEGIN {body.rstrip().rstrip(";")}\n; END'
+    ends = [token.text for token in code(body)][-1:] == [";"]
+    return f'DECLARE "{name}" {type_name}; BEGIN {body}\n{"" if ends else ";"} END'
 
 
 def _with_body(source: str, body: str, changed: str) -> tuple[str, str] | None:

@@ -6,9 +6,8 @@ from typing import Final, NamedTuple
 from agentdb_mcp.core.guard.lexer import TokenKind, code, tokens
 from agentdb_mcp.core.guard.policy import Limits
 
-_MAX_OPERATOR: Final = 63
-"""PostgreSQL's limit; its scanner's time grows with the square of an operator's length."""
-_LONG_OPERATOR: Final = re.compile(r"[-+*/<>=~!@#%^&|`?]{64}")
+_LONG_OPERATOR: Final = re.compile(r"(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?]){64}")
+"""PostgreSQL's operators have at most 63; its scanner's time grows with the square of such a run."""
 _OPEN: Final = frozenset("([")
 _CLOSE: Final = frozenset(")]")
 _BLANKS: Final = re.compile("[\u00a0\u1680\u2000-\u200f\u2028-\u202e\u205f-\u2064\u3000\ufeff]")
@@ -70,6 +69,6 @@ def shape(sql: str, limits: Limits) -> Stopped | None:
             depth = max(0, depth - 1)
         if depth > limits.max_depth:
             return Stopped("text.depth", f"{depth} open brackets", token.start + 1)
-        if token.kind is TokenKind.OTHER and len(token.text) > _MAX_OPERATOR:
-            return Stopped("text.operator", f"{len(token.text)} characters", token.start + 1)
+        if token.kind is TokenKind.OTHER and _LONG_OPERATOR.match(sql, token.start):
+            return Stopped("text.operator", "64 characters or more", token.start + 1)
     return None

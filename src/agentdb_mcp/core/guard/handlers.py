@@ -16,8 +16,7 @@ _WRITING_FUNCTIONS: Final = frozenset({"nextval", "setval"})
 def statement(collector: Collector, step: Step) -> None:
     """A command; plain SELECTs within another command are part of it."""
     if step.tag == "VariableSetStmt" and step.parent == "DefElem":
-        if not str(step.body.get("kind")).startswith("VAR_RESET"):
-            collector.name(NameKind.SETTING, (str(step.body.get("name")),), Access.ROUTINE, step.at)
+        _carried_setting(collector, step)
         return
     found = _select(step) if step.tag == "SelectStmt" else statements.command(step.tag, step.body)
     if found is None:
@@ -25,6 +24,12 @@ def statement(collector: Collector, step: Step) -> None:
         return
     if found != ("SELECT", StatementClass.READ) or step.parent in {"", "ExplainStmt"}:
         collector.command(*found, step)
+
+
+def _carried_setting(collector: Collector, step: Step) -> None:
+    """SET in CREATE or ALTER FUNCTION: a setting that the function brings along. RESET takes one away."""
+    if not str(step.body.get("kind")).startswith("VAR_RESET"):
+        collector.name(NameKind.SETTING, (str(step.body.get("name")),), Access.ROUTINE, step.at)
 
 
 def _select(step: Step) -> statements.Command:

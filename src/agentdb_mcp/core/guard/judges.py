@@ -181,7 +181,7 @@ def _language(name: Name, policy: Policy) -> Iterator[Objection]:
 
 def _setting(name: Name, policy: Policy) -> Iterator[Objection]:
     listed = policy.routine_settings if name.access is Access.ROUTINE else policy.shown_settings
-    if name.access is not Access.WRITE and name.name.lower() not in listed:
+    if name.name.lower() not in listed:
         words = {"instead": f"A routine may set: {', '.join(sorted(listed.names))}."}
         yield Objection(
             "setting.refused",

@@ -80,7 +80,6 @@ NAMES: Final[dict[tuple[str, str], tuple[NameKind, Access]]] = {
     ("Constraint", "indexspace"): (NameKind.TABLESPACE, _READ),
     ("CreateExtensionStmt", "extname"): (NameKind.EXTENSION, _READ),
     ("VariableShowStmt", "name"): (NameKind.SETTING, _READ),
-    ("VariableSetStmt", "name"): (NameKind.SETTING, _WRITE),
 }
 """Fields whose whole content is one name."""
 

@@ -134,14 +134,13 @@ class Routines:
 
 
 def _string_constant(statement: Tree) -> str | None:
-    match statement:
-        case {
-            "SelectStmt": {
-                "targetList": [{"ResTarget": {"val": {"A_Const": {"sval": {"sval": str(text)}}}}}],
-                **rest,
-            }
-        }:
-            return text if not {"fromClause", "whereClause", "larg", "withClause"} & rest.keys() else None
+    """The text, where the query is `SELECT 'text'` and nothing else."""
+    select = statement.get("SelectStmt", {})
+    if select.keys() - {"limitOption", "op"} != {"targetList"}:
+        return None
+    match select["targetList"]:
+        case [{"ResTarget": {"val": {"A_Const": {"sval": {"sval": str(text)}}}}}]:
+            return text
         case _:
             return None
 

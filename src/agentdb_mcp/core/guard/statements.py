@@ -248,6 +248,9 @@ _BY_BODY: Final = {
     "GrantStmt": _grant,
 }
 
+STATEMENT_NODES: Final = frozenset({"SelectStmt"} | NAMED.keys() | _VERBS.keys() | _BY_BODY.keys())
+"""Every statement node that has a command: the walk itself tells the kinds of SELECT apart."""
+
 PARTS: Final = frozenset({"RawStmt", "ReturnStmt", "PLAssignStmt", "ReplicaIdentityStmt"})
 """Nodes called statements that are parts of one."""
 

@@ -16,7 +16,7 @@ from agentdb_mcp.core.guard.handlers import HANDLERS, statement
 from agentdb_mcp.core.guard.naming import FROM_ITEMS, NAMES, RELATION_ACCESS, path_of
 from agentdb_mcp.core.guard.statements import is_statement
 
-_LEAVES: Final = frozenset(
+LEAVES: Final = frozenset(
     {"String", "Integer", "Float", "Boolean", "BitString", "A_Const", "A_Star", "ColumnRef"}
 )
 """Types under which there is nothing to find: most of a tree's nodes, so they are not visited."""
@@ -40,7 +40,8 @@ class _Plan(NamedTuple):
 
 
 @cache
-def _plans() -> dict[str, _Plan]:
+def plans() -> dict[str, _Plan]:
+    """The plan of every node type of the grammar."""
     return {tag: _plan(tag, fields) for tag, fields in grammar.node_types().items()}
 
 
@@ -59,11 +60,11 @@ def _plan(tag: str, fields: dict[str, str]) -> _Plan:
 
 def walk(collector: Collector, root: Step) -> None:
     """Visit the node and everything under it, in the order of the text as far as the tree keeps it."""
-    plans = _plans()
+    known = plans()
     pending = [root]
     while pending:
         step = pending.pop()
-        plan = plans.get(step.tag)
+        plan = known.get(step.tag)
         if plan is None:
             collector.trait(Feature.UNKNOWN_NODE, step.tag, step.at)
             continue
@@ -110,7 +111,7 @@ def _children(step: Step, child: _Child, value: Any) -> Iterator[Step]:
         return
     for item in value if child.form == grammar.LIST else (value,):
         for tag, body in item.items():
-            if tag not in _LEAVES:
+            if tag not in LEAVES:
                 yield Step(tag, body, at, depth, ctes, access, parent, executed)
 
 

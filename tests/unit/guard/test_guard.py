@@ -1,0 +1,201 @@
+"""The guard's face: verdicts, errors, tools, the cache."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentdb_mcp import assets
+from agentdb_mcp.core.errors import Denied, Invalid
+from agentdb_mcp.core.guard import ApprovedSql, Guard, StatementClass, Verdict, load_policies
+from agentdb_mcp.core.guard.cache import VerdictCache
+
+POLICIES = load_policies(assets.folder("policies"))
+
+
+def test_what_is_approved_is_the_agents_own_text(guard, agent):
+    sql = "  select 1 -- mine\n"
+    approved = guard.approve(sql, agent, "query")
+    assert approved.text is sql
+    assert approved.statement_class is StatementClass.READ
+    assert approved.policy == "agent"
+    assert approved.facts.commands[0].name == "SELECT"
+
+
+def test_an_approved_statement_is_made_by_the_decision_alone_and_does_not_change(guard, agent):
+    approved = guard.approve("SELECT 1", agent)
+    with pytest.raises(TypeError):
+        ApprovedSql(object(), "DROP TABLE x", approved.facts, "agent")
+    with pytest.raises(AttributeError):
+        approved.text = "DROP TABLE x"
+    with pytest.raises(AttributeError):
+        approved.extra = 1
+    assert "SELECT" not in repr(approved), "logs do not hold SQL"
+
+
+def test_a_refusal_carries_rule_find_and_place(guard, agent):
+    with pytest.raises(Denied) as caught:
+        guard.approve("SELECT 'é', pg_sleep(1)", agent, "query")
+    body = caught.value.as_dict()
+    assert (body["code"], body["rule"], body["found"], body["position"]) == (
+        "statement_denied", "function.refused", "pg_sleep", 13,
+    )  # fmt: skip
+    assert "pg_sleep" in body["message"]
+    assert body["hint"]
+
+
+def test_a_syntax_error_is_the_request_that_is_wrong(guard, agent):
+    with pytest.raises(Invalid) as caught:
+        guard.approve("SELECT 'é' FRM t x", agent, "query")
+    assert (caught.value.code, caught.value.position) == ("sql_syntax", 16)
+    assert 'syntax error at or near "t"' in caught.value.message
+
+
+WRONG_TOOL = [
+    ("SELECT 1", "execute", "query"),
+    ("SELECT 1", "execute_ddl", "query"),
+    ("INSERT INTO t VALUES (1)", "query", "execute"),
+    ("SELECT 1 FOR UPDATE", "query", "execute"),
+    ("SELECT nextval('s')", "query", "execute"),
+    ("WITH a AS (DELETE FROM t RETURNING 1) SELECT * FROM a", "query", "execute"),
+    ("EXPLAIN ANALYZE DELETE FROM t", "query", "execute"),
+    ("CREATE TABLE t (a int)", "execute", "execute_ddl"),
+    ("SELECT 1 INTO x", "query", "execute_ddl"),
+    ("EXPLAIN ANALYZE CREATE TABLE x AS SELECT 1", "query", "execute_ddl"),
+    ("VACUUM t", "execute", "execute_ddl"),
+    ("EXPLAIN DELETE FROM t", "execute", "query"),
+]
+
+
+@pytest.mark.parametrize(("sql", "tool", "right"), WRONG_TOOL)
+def test_the_wrong_tool_is_told_the_right_one(guard, agent, sql, tool, right):
+    verdict = guard.inspect(sql, agent, tool)
+    assert verdict.rule == "tool.mismatch"
+    assert right in verdict.hint
+    assert guard.inspect(sql, agent, right).allowed
+    assert guard.inspect(sql, agent).allowed
+
+
+@pytest.mark.parametrize("sql", ["INSERT INTO t VALUES (1)", "SELECT 1 FOR UPDATE", "SELECT nextval('s')", "VACUUM",
+                                 "CREATE TABLE t (a int)", "EXPLAIN ANALYZE DELETE FROM t", "SELECT 1 INTO x"])  # fmt: skip
+def test_reading_only_means_reading_only(guard, policies, sql):
+    verdict = guard.inspect(sql, policies["readonly"])
+    assert not verdict.allowed
+    assert verdict.rule == "statement.command"
+
+
+GLOBAL = [
+    ("UPDATE t SET a = 1", "dml.update_all"),
+    ("DELETE FROM t", "dml.delete_all"),
+    ("WITH x AS (DELETE FROM t RETURNING 1) SELECT 1", "dml.delete_all"),
+    ("DO $$ BEGIN DELETE FROM t; END $$", "dml.delete_all"),
+    ("TRUNCATE t", "statement.command"),
+    ("DROP TABLE t CASCADE", "ddl.cascade"),
+    ("ALTER TABLE t DROP COLUMN a CASCADE", "ddl.cascade"),
+    ("DROP SCHEMA s CASCADE", "ddl.cascade"),
+    ("UPDATE t SET a = 1 WHERE true", None),
+    ("DELETE FROM t WHERE id = 1", None),
+    ("DROP TABLE t", None),
+    ("CREATE TABLE t (a int)", None),
+    ("ALTER TABLE t ADD b int", None),
+    ("INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1", None),
+]
+
+
+@pytest.mark.parametrize(("sql", "rule"), GLOBAL)
+def test_the_shared_database_is_not_emptied_by_one_careless_statement(guard, policies, sql, rule):
+    assert guard.inspect(sql, policies["global"]).rule == rule
+
+
+STRICT = [
+    ("SELECT count(*) FROM orders", None),
+    ("SELECT * FROM public.orders WHERE lower(a) = 'b'", None),
+    ("INSERT INTO orders (a) VALUES (1)", None),
+    ("UPDATE orders SET a = 1 WHERE id = 2", None),
+    ("SELECT my_function(1)", "function.unlisted"),
+    ("SELECT * FROM other.orders", "relation.schema"),
+    ("SELECT 1::other.t", "relation.schema"),
+    ("SELECT * FROM pg_class", "relation.catalog"),
+    ("CREATE TABLE t (a int)", "statement.command"),
+    ("DO $$ BEGIN END $$", "statement.command"),
+    ("SELECT 1 FOR UPDATE", "statement.command"),
+]
+
+
+@pytest.mark.parametrize(("sql", "rule"), STRICT)
+def test_strict_knows_one_schema_and_a_list_of_functions(guard, policies, sql, rule):
+    assert guard.inspect(sql, policies["strict"]).rule == rule
+
+
+def test_the_cache_does_not_mix_policies_tools_or_texts(guard, policies):
+    sql = "DELETE FROM t"
+    for _ in range(2):
+        assert guard.inspect(sql, policies["agent"]).allowed
+        assert not guard.inspect(sql, policies["global"]).allowed
+        assert guard.inspect(sql, policies["agent"], "execute").allowed
+        assert not guard.inspect(sql, policies["agent"], "query").allowed
+        assert not guard.inspect("DELETE FROM t; ", policies["global"]).allowed
+        assert guard.inspect("DO $$ BEGIN NULL; END $$", policies["agent"]).allowed
+        assert not guard.inspect("DO $$ BEGIN COMMIT; END $$", policies["agent"]).allowed
+
+
+def test_a_kept_verdict_raises_a_fresh_error(guard, agent):
+    errors = []
+    for _ in range(2):
+        with pytest.raises(Denied) as caught:
+            guard.approve("COMMIT", agent)
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
+
+
+def test_the_cache_stays_within_its_bytes():
+    cache: VerdictCache[int] = VerdictCache(100_000)
+    for number in range(1000):
+        cache.put(("x" * 1000, number), number, 1000)
+        assert cache.size <= 100_000
+    assert cache.get(("x" * 1000, 999)) == 999
+    assert cache.get(("x" * 1000, 0)) is None
+    cache.put("huge", 1, 50_000)
+    assert cache.get("huge") is None
+
+
+def test_what_was_asked_lately_stays():
+    cache: VerdictCache[int] = VerdictCache(10_000)
+    cache.put("a", 1, 0)
+    for number in range(10):
+        assert cache.get("a") == 1
+        cache.put(number, number, 0)
+    assert cache.get(0) is None
+
+
+def test_a_guard_without_a_cache_judges_all_the_same(agent):
+    guard = Guard(cache_bytes=0)
+    assert guard.inspect("SELECT 1", agent) == guard.inspect("SELECT 1", agent)
+
+
+def test_what_breaks_inside_refuses(guard, agent, monkeypatch):
+    from agentdb_mcp.core.guard import guard as module
+
+    def broken(*_):
+        raise KeyError("x")
+
+    monkeypatch.setattr(module, "analyse", broken)
+    verdict = guard.inspect("SELECT 1", agent)
+    assert (verdict.allowed, verdict.rule) == (False, "guard.internal")
+
+
+ANYTHING = st.one_of(
+    st.none(), st.integers(), st.binary(), st.lists(st.text()), st.text(), st.text(st.characters())
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sql=ANYTHING, tool=st.sampled_from([None, "query", "execute", "execute_ddl"]))
+def test_anything_at_all_gets_a_verdict(sql, tool):
+    guard = Guard(cache_bytes=0)
+    for policy in POLICIES.values():
+        verdict = guard.inspect(sql, policy, tool)
+        assert isinstance(verdict, Verdict)
+        assert verdict.allowed is (verdict.rule is None)
+        if not verdict.allowed:
+            with pytest.raises((Denied, Invalid)):
+                guard.approve(sql, policy, tool)
