@@ -5,6 +5,7 @@ server, which may not: it never opens an administrator's connection.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ from agentdb_mcp.store import Rotation, Store, open_keys
 if TYPE_CHECKING:
     from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
     from agentdb_mcp.entrypoints.mcp.wire import Descriptors
+    from agentdb_mcp.providers.base import Provider
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,6 @@ async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotati
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The operator's program, on an up-to-date control plane."""
-    from agentdb_mcp.providers.server import ServerProvider
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
 
@@ -90,18 +93,41 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         server = await Server.open(settings, stack)
         store = await _open_store(settings, server, stack)
         await store.migrate()
-        provider = ServerProvider(server.admin, name=settings.provider)
-        stack.push_async_callback(provider.close)
-        reconciler = Reconciler(store, {provider.name: provider})
+        providers = _providers(settings, server)
+        for provider in providers:
+            stack.push_async_callback(provider.close)
+        reconciler = Reconciler(store, {provider.name: provider for provider in providers})
         access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
-        lifecycle = LifecycleService(store, reconciler, provider=provider.name)
+        lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
         yield App(settings, server, store, access, reconciler, lifecycle)
+
+
+def _providers(settings: Settings, server: Server) -> "list[Provider]":
+    """Every place databases may lie in. Raises Misconfigured when Neon is chosen and there is no key."""
+    from agentdb_mcp.providers.server import ServerProvider
+
+    if settings.provider != "neon":
+        return [ServerProvider(server.admin, name=settings.provider)]
+    from agentdb_mcp.providers.neon import open_neon
+    from agentdb_mcp.providers.neon_defaults import in_region
+    from agentdb_mcp.providers.neon_http import BASE_URL
+
+    neon = open_neon(
+        settings.neon_api_key,
+        org_id=settings.neon_organization,
+        base_url=settings.neon_api_url or BASE_URL,
+        plans=in_region(settings.neon_region),
+        prefix=settings.neon_name_prefix,
+    )
+    return [neon, ServerProvider(server.admin, name="server" if server.embedded is None else "local")]
 
 
 async def serve_stdio(settings: Settings, workspace_id: WorkspaceId, databases: Sequence[Kind]) -> None:
     """Serves one workspace's agent over stdin and stdout until the host hangs up."""
     from agentdb_mcp.entrypoints.mcp.wire import claimed_stdio
 
+    if settings.neon_api_key is not None:
+        _log.warning("NEON_API_KEY is set for a server of agents: it opens every database, remove it here")
     with claimed_stdio() as descriptors:
         # The SDK takes most of a start to import; PostgreSQL is reached meanwhile.
         sdk = asyncio.create_task(asyncio.to_thread(_import_stdio))

@@ -23,7 +23,7 @@ from pydantic import (
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.results import Caps
-from agentdb_mcp.core.secrets import ConnectionUri, KeyText
+from agentdb_mcp.core.secrets import ApiKey, ConnectionUri, KeyText
 
 ROOT_HOME: Final = Path("/var/lib/agentdb/home")
 """Root's home: PostgreSQL refuses to run as root, and the user it runs as cannot reach into /root."""
@@ -61,11 +61,27 @@ class Settings(BaseModel):
         default=None, validation_alias="AGENTDB_CONTROL_URL"
     )
     """A Postgres of one's own as the control plane; None means the embedded one."""
-    provider: Annotated[Literal["local", "server"], LowerCase] = Field(
+    provider: Annotated[Literal["local", "server", "neon"], LowerCase] = Field(
         default_factory=lambda given: "local" if given.get("control_url") is None else "server",
         validation_alias="AGENTDB_PROVIDER",
     )
-    """Where new databases are made: on the embedded Postgres, or on the control plane's server."""
+    """Where new databases are made: on the embedded Postgres, on the control plane's server, or at Neon."""
+    neon_api_key: Annotated[ApiKey, PlainValidator(ApiKey)] | None = Field(
+        default=None, validation_alias="NEON_API_KEY"
+    )
+    """Opens every database at Neon: for processes that make databases, never for those that serve agents."""
+    neon_organization: str | None = Field(default=None, validation_alias="AGENTDB_NEON_ORGANIZATION")
+    """Needed with a personal key; a key of an organization implies it."""
+    neon_region: str | None = Field(default=None, validation_alias="AGENTDB_NEON_REGION")
+    """Where new projects are made; None: Neon's choice."""
+    neon_name_prefix: str = Field(
+        default="agentdb", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", validation_alias="AGENTDB_NEON_NAME_PREFIX"
+    )
+    """Begins the names of our projects; two installations in one organization need two."""
+    neon_api_url: str | None = Field(
+        default=None, pattern=r"^https?://", validation_alias="AGENTDB_NEON_API_URL"
+    )
+    """A stand-in for Neon's API; None: Neon."""
     encryption_key: Annotated[KeyText, PlainValidator(KeyText)] | None = Field(
         default=None, validation_alias="NEON_CONNECTION_ENCRYPTION_KEY"
     )

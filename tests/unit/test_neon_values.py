@@ -159,6 +159,6 @@ def test_every_plan_sleeps_and_is_within_neons_bounds() -> None:
     for plan in in_region("aws-eu-central-1", 18).values():
         body = plan.body("a name")
         assert (body["region_id"], body["pg_version"]) == ("aws-eu-central-1", 18)
-        assert plan.size.suspend_timeout_seconds > 0
+        assert 0 <= plan.size.suspend_timeout_seconds <= 300
         assert 0.25 <= plan.size.min_cu <= plan.size.max_cu
         assert 0 <= plan.history_retention_seconds <= 2_592_000

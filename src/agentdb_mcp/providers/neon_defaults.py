@@ -12,7 +12,7 @@ OWNER: Final = "neondb_owner"
 """Neon's own names. They tell nobody anything, and every project has its own."""
 
 
-SMALL: Final = EndpointSize(0.25, 0.25, 300)
+SMALL: Final = EndpointSize(0.25, 0.25, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ _DAY: Final = 86_400
 NEON_PROJECT_DEFAULTS: Final[Mapping[str, ProjectDefaults]] = MappingProxyType(
     {
         "free": ProjectDefaults(),
-        "pro": ProjectDefaults(size=EndpointSize(0.25, 1, 300), history_retention_seconds=_DAY),
-        "team": ProjectDefaults(size=EndpointSize(0.25, 2, 300), history_retention_seconds=_DAY),
-        "enterprise": ProjectDefaults(size=EndpointSize(0.25, 4, 300), history_retention_seconds=7 * _DAY),
+        "pro": ProjectDefaults(size=EndpointSize(0.25, 1, 0), history_retention_seconds=_DAY),
+        "team": ProjectDefaults(size=EndpointSize(0.25, 2, 0), history_retention_seconds=_DAY),
+        "enterprise": ProjectDefaults(size=EndpointSize(0.25, 4, 0), history_retention_seconds=7 * _DAY),
     }
 )
-"""By plan. Small computes that sleep after five minutes: an agent's database is idle most of its life."""
+"""By plan. Small computes that sleep after Neon's default of five minutes (0): mostly nobody is there."""
 
 
 def in_region(region_id: str | None, pg_version: int = 17) -> Mapping[str, ProjectDefaults]:

@@ -38,6 +38,9 @@ LONGEST_PAUSE: Final = 10.0
 NOTHING_DONE: Final = frozenset({423, 429, 503})
 """Busy with another operation, too many requests, not available: all three before anything was done."""
 
+EXPECTED: Final = NOTHING_DONE | {404}
+"""No reason to tell anybody: it is tried again, or the answer we looked for."""
+
 _log = logging.getLogger(__name__)
 
 Params = Mapping[str, str | int]
@@ -142,7 +145,8 @@ class NeonHttp:
     ) -> Exception:
         status, error = response.status_code, _error_fields(response)
         message = error.text("message")
-        _log.warning(
+        _log.log(
+            logging.INFO if status in EXPECTED else logging.WARNING,
             "neon: %s %s refused: status %s, code %r, %s [%s, theirs %s]",
             method, path, status, error.text("code"), loggable(message), request_id,
             response.headers.get("x-neon-ret-request-id", "-"),
