@@ -4,12 +4,17 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.store import Keys, Store, open_keys
 from support.members import throwaway_server
 from support.postgres import own_database
+
+# A busy machine is not a failure: no test of ours asserts wall-clock time.
+hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
