@@ -38,7 +38,7 @@ def _certainly_fits(rows: Rows, most_bytes: int, characters: int) -> bool:
 def _fitting(rows: Rows, most_bytes: int, characters: int) -> Rows:
     if characters <= most_bytes and _size(rows) <= most_bytes:
         return rows
-    left = most_bytes - 2
+    left = most_bytes - 1  # two brackets, and one comma less than rows
     for number, row in enumerate(rows):
         left -= _size(row) + 1
         if left < 0:

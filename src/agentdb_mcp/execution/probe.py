@@ -3,6 +3,7 @@
 import asyncpg
 
 from agentdb_mcp.execution.endpoints import Endpoint
+from agentdb_mcp.execution.failures import sqlstate
 
 
 async def refusal(endpoint: Endpoint) -> str | None:
@@ -10,6 +11,6 @@ async def refusal(endpoint: Endpoint) -> str | None:
     try:
         connection = await asyncpg.connect(**endpoint.connect_arguments())
     except asyncpg.PostgresError as error:
-        return f"{error.sqlstate} {type(error).__name__}"
+        return f"{sqlstate(error)} {type(error).__name__}"
     await connection.close()
     return None
