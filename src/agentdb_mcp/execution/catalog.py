@@ -2,11 +2,10 @@
 
 import difflib
 import json
-import re
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, LiteralString, cast
 
+from agentdb_mcp import assets
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, Missing
 from agentdb_mcp.core.results import Caps, Cell, JsonValue
@@ -38,7 +37,7 @@ _KINDS: Final[dict[Cell, TableKind]] = {
     "f": "foreign",
 }
 
-_HEADER: Final = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_FILE: Final = Path(__file__).with_name("catalog.sql")
 
 
 class Catalog:
@@ -160,12 +159,4 @@ def _foreign_keys(items: list[list[Any]]) -> tuple[ForeignKey, ...]:
 
 
 def _query(name: str) -> LiteralString:
-    return _queries()[name]
-
-
-@cache
-def _queries() -> dict[str, LiteralString]:
-    _, *parts = _HEADER.split(Path(__file__).with_name("catalog.sql").read_text(encoding="utf-8"))
-    return {
-        name: cast("LiteralString", text.strip()) for name, text in zip(parts[::2], parts[1::2], strict=True)
-    }
+    return assets.statements(_FILE)[name]
