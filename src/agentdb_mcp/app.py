@@ -160,7 +160,11 @@ async def open_tools(
         stack.push_async_callback(pools.close)
         runner = Runner(pools)
         policies = load_policies(assets.folder("policies"))
-        queries = QueryService(access, Guard(), policies, runner, settings.caps)
+        guard = Guard()
+        # The parsers are loaded by the first statement there is: better this one than the agent's.
+        warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
+        stack.callback(warming.cancel)
+        queries = QueryService(access, guard, policies, runner, settings.caps)
         yield AgentTools(principal, databases, queries, SchemaService(access, Catalog(pools)))
 
 
