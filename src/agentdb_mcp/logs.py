@@ -1,7 +1,7 @@
 """One JSON object a line on stderr, without secrets, without frames' local values, without agents' SQL.
 
-The standard library's logging with a formatter of our own: structlog would add a tenth of a second and rich to
-the start of every server, for what are these few lines here.
+The standard library's logging with a formatter of our own: structlog would add a tenth of a second and
+rich to the start of every server, for what are these few lines here.
 """
 
 import json

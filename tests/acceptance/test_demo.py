@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support.commands import run_agentdb
 
 from agentdb_mcp.demo.stage import Programme
+from support.commands import run_agentdb
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.commands import run_agentdb
-from support.hosts import Host
-from support.postgres import run_sql
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.secrets import ConnectionUri
+from support.commands import run_agentdb
+from support.hosts import Host
+from support.postgres import run_sql
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ class Target:
     writer: ConnectionUri
     reader: ConnectionUri
     address: tuple[str, int] | None = None
-    """Host and port where the server is now, when that is not for the URIs to say (an embedded one may move)."""
+    """Host and port of the server now, when the URIs are not to say: an embedded one may move."""
 
     def uri(self, role: AccessRole) -> ConnectionUri:
         """The credentials of that role."""

@@ -23,9 +23,9 @@ def served_databases(word: str | None, reference: str | None) -> tuple[Kind, ...
         if reference not in _BY_REFERENCE:
             raise Invalid(
                 "bad_argument",
-                "--database-url takes a reference, not a URL: what stands on a command line, every process can read.",
-                f"Write '{AGENT_DB_URL}' or '{GLOBAL_DB_URL}' in single quotes, or use --database; the server "
-                "finds the sealed URI itself. If a real URL stood there, change its password now.",
+                "--database-url takes a reference, not a URL: every process can read a command line.",
+                f"Write '{AGENT_DB_URL}' or '{GLOBAL_DB_URL}' in single quotes, or use --database. "
+                "The server finds the sealed URI itself. If a real URL stood there, change its password now.",
             )
         return _BY_REFERENCE[reference]
     if (word or "both") not in _BY_WORD:
