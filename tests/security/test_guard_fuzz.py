@@ -108,7 +108,8 @@ def _holds_hostility(node: Any) -> bool:
     if not isinstance(node, dict):
         return False
     called = [part["String"].get("sval") for part in node.get("funcname", []) if "String" in part]
-    if called[-1:] == ["pg_sleep"] or node.get("relname") == "pg_authid":
+    catalog = node.get("relname") == "pg_authid" and node.get("schemaname") in {None, "pg_catalog"}
+    if called[-1:] == ["pg_sleep"] or catalog:
         return True
     names = [part["String"].get("sval") for part in node.get("names", []) if "String" in part]
     return names[-1:] == ["regrole"] or any(map(_holds_hostility, node.values()))
