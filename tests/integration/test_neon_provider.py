@@ -318,8 +318,21 @@ async def test_the_census_shows_ours_only(neon: Neon) -> None:
     for name in ("agentdb-agent-", "agentdb-agent-not-an-id", f"someone-agentdb-agent-{spec.id}", "other"):
         await neon.api.create_project({"name": name})
     census = await neon.provider.census()
-    assert [(each.project_id, each.database_id) for each in census.owned] == [(made.project_id, spec.id)]
+    (owned,) = census.owned
+    assert (owned.project_id, owned.database_id, owned.marked) == (made.project_id, spec.id, False)
     assert census.complete
+
+
+async def test_a_delete_that_was_cut_short_shows_in_the_census(neon: Neon) -> None:
+    spec = neon_spec()
+    made = await neon.provider.create(spec)
+    neon.fake.faults.add(Fault.LOST, method="DELETE")
+    with pytest.raises(Unavailable):
+        await neon.provider.delete(spec, made.project_id)
+    (owned,) = (await neon.provider.census()).owned
+    assert owned.marked
+    await neon.provider.discard(owned)
+    assert neon.projects() == []
 
 
 async def test_the_census_reads_every_page(neon: Neon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,20 @@
 """Neon's JSON and our values: tolerant in, exact out."""
 
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.errors import Misconfigured, Missing
+from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ApiKey
 from agentdb_mcp.providers.neon import open_neon
 from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS, in_region
 from agentdb_mcp.providers.neon_fields import Fields
 from agentdb_mcp.providers.neon_http import retry_after
+from agentdb_mcp.providers.neon_names import ProjectNames
 from agentdb_mcp.providers.neon_records import (
     SHUT,
     UNLIMITED,
@@ -162,3 +166,26 @@ def test_every_plan_sleeps_and_is_within_neons_bounds() -> None:
         assert 0 <= plan.size.suspend_timeout_seconds <= 300
         assert 0.25 <= plan.size.min_cu <= plan.size.max_cu
         assert 0 <= plan.history_retention_seconds <= 2_592_000
+
+
+@pytest.mark.parametrize("prefix", ["agentdb", "a.b", "agentdb-two"])
+def test_a_projects_name_leads_back_to_its_database(prefix: str) -> None:
+    names, spec = ProjectNames(prefix), DatabaseSpec(DatabaseId(str(uuid.uuid4())), Kind.GLOBAL)
+    assert names.read(names.of(spec)) == (spec.id, False)
+    assert names.read(names.marked(spec.id)) == (spec.id, True)
+
+
+def test_names_of_others_are_not_ours() -> None:
+    spec = DatabaseSpec(DatabaseId(str(uuid.uuid4())), Kind.AGENT)
+    for name in (
+        "",
+        "agentdb",
+        "agentdb-agent-",
+        f"agentdb-other-{spec.id}",
+        f"agentdb-agent-{spec.id}\n",
+        f"agentdb-agent-{spec.id}-copy",
+        f"my-agentdb-agent-{spec.id}",
+        ProjectNames("agentdb-two").of(spec),
+        ProjectNames("agentdb").of(spec).upper(),
+    ):
+        assert ProjectNames("agentdb").read(name) is None

@@ -6,9 +6,7 @@ POST at most, or sets something to a value and can be repeated. docs/adr/0010 sa
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from weakref import WeakValueDictionary
@@ -20,33 +18,14 @@ from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
 from agentdb_mcp.providers.neon_http import BASE_URL, NeonHttp
+from agentdb_mcp.providers.neon_names import Census, Owned, ProjectNames
 from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
 from agentdb_mcp.providers.neon_roles import furnish
 
 PREFIX: Final = "agentdb"
 
-DELETED: Final = "deleted"
-"""In place of the kind, in the name of a project that we are deleting."""
-
 _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """A project that bears a name of ours, whoever knows of it."""
-
-    project_id: str
-    database_id: DatabaseId
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """Every project that is ours by name and organization. Not complete: what is missing proves nothing."""
-
-    owned: tuple[Owned, ...]
-    complete: bool
 
 
 class NeonProvider:
@@ -61,7 +40,7 @@ class NeonProvider:
     ) -> None:
         self._api = api
         self._plans = plans
-        self._prefix = prefix
+        self._names = ProjectNames(prefix)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -81,7 +60,7 @@ class NeonProvider:
             if not found:
                 raise OutcomeUnknown
             for extra in found[1:]:
-                await self._discard(spec, extra.id)
+                await self._discard(spec.id, extra.id)
             branch_id, owner = await self._readied(spec, found[0].id, created)
             credentials, unhardened = await furnish(owner, spec.id)
         return Provisioned(found[0].id, branch_id, DATABASE, credentials, unhardened)
@@ -118,9 +97,9 @@ class NeonProvider:
         """Delete the project and whatever else bears its name. Neon keeps it recoverable for 7 days."""
         async with self._alone_with(spec):
             if project_id is not None:
-                await self._discard(spec, project_id)
+                await self._discard(spec.id, project_id)
             for project in await self._live(spec):
-                await self._discard(spec, project.id)
+                await self._discard(spec.id, project.id)
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of
@@ -139,14 +118,17 @@ class NeonProvider:
 
     async def census(self) -> Census:
         """Every live project of ours, for the search for orphans both ways."""
-        ours = re.compile(rf"{re.escape(self._prefix)}-(?:agent|global|{DELETED})-([0-9a-f-]{{36}})")
-        listing = await self._api.projects(f"{self._prefix}-")
+        listing = await self._api.projects(f"{self._names.prefix}-")
         owned = tuple(
-            Owned(project.id, DatabaseId(match[1]), project.created_at)
+            Owned(project.id, *read, project.created_at)
             for project in listing.items
-            if self._is_of_our_organization(project) and (match := ours.fullmatch(project.name))
+            if self._is_of_our_organization(project) and (read := self._names.read(project.name))
         )
         return Census(owned, listing.complete)
+
+    async def discard(self, owned: Owned) -> None:
+        """Delete one project of a census. Whoever asks has made sure that nobody wants it."""
+        await self._discard(owned.database_id, owned.project_id)
 
     async def close(self) -> None:
         """Release connections."""
@@ -167,20 +149,20 @@ class NeonProvider:
                     project_id, endpoint.id, {"disabled": False, **plan.size.body()}
                 )
 
-    async def _discard(self, spec: DatabaseSpec, project_id: str) -> None:
+    async def _discard(self, database_id: DatabaseId, project_id: str) -> None:
         """Marked first: what we deleted must not be brought back as what somebody else deleted is."""
         with contextlib.suppress(Gone):
-            await self._api.rename_project(project_id, f"{self._prefix}-{DELETED}-{spec.id}")
+            await self._api.rename_project(project_id, self._names.marked(database_id))
             await self._api.delete_project(project_id)
 
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""
-        for deleted in self._exact(spec, await self._api.projects(self._name_of(spec), recoverable=True)):
+        for deleted in self._exact(spec, await self._api.projects(self._names.of(spec), recoverable=True)):
             await self._api.recover_project(deleted.id)
             return None
         # Never a second POST in one call: the first may still be under way. The next call looks first.
         with contextlib.suppress(OutcomeUnknown):
-            return await self._api.create_project(self._plan(spec).body(self._name_of(spec)))
+            return await self._api.create_project(self._plan(spec).body(self._names.of(spec)))
         return None
 
     async def _readied(
@@ -198,7 +180,7 @@ class NeonProvider:
 
     async def _live(self, spec: DatabaseSpec) -> list[Project]:
         """The projects of this name. Raises Unavailable when it cannot be told that there is none."""
-        listing = await self._api.projects(self._name_of(spec))
+        listing = await self._api.projects(self._names.of(spec))
         found = self._exact(spec, listing)
         if not found and not listing.complete:
             raise Unavailable("provider_unavailable", "Neon could not list all projects.")
@@ -206,7 +188,7 @@ class NeonProvider:
 
     def _exact(self, spec: DatabaseSpec, listing: Projects) -> list[Project]:
         """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one."""
-        name = self._name_of(spec)
+        name = self._names.of(spec)
         found = [each for each in listing.items if each.name == name and self._is_of_our_organization(each)]
         return sorted(found, key=lambda each: (each.created_at or _UNDATED, each.id))
 
@@ -222,9 +204,6 @@ class NeonProvider:
                 "Somebody deleted it at Neon: add one to the project's default branch there.",
             )
         return endpoints
-
-    def _name_of(self, spec: DatabaseSpec) -> str:
-        return f"{self._prefix}-{spec.kind}-{spec.id}"
 
     def _plan(self, spec: DatabaseSpec) -> ProjectDefaults:
         return self._plans.get(spec.plan) or self._plans["free"]
