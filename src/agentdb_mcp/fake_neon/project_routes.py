@@ -6,17 +6,14 @@ from agentdb_mcp.fake_neon.account import ORG_ID, REGIONS
 from agentdb_mcp.fake_neon.bodies import CreateProject, UpdateProject, given, read
 from agentdb_mcp.fake_neon.calls import Call
 from agentdb_mcp.fake_neon.refusals import Refused, invalid, not_found
-from agentdb_mcp.fake_neon.states import Project
+from agentdb_mcp.fake_neon.states import Database, Project, Role
 from agentdb_mcp.fake_neon.views import (
     Json,
     branch_view,
-    connection_uri,
-    database_view,
-    endpoint_view,
+    created_view,
     operation_view,
     project_item,
     project_view,
-    role_view,
 )
 
 Answer = tuple[int, Json]
@@ -56,43 +53,27 @@ async def create_project(call: Call) -> Answer:
     if wanted.get("region_id", REGIONS[0]) not in REGIONS:
         raise invalid(f"region {wanted['region_id'][:40]!r} is not supported")
     call.account.admit()
-    account, branch = call.account, wanted.get("branch", {})
-    project = account.new_project(
+    project, owner, database = _drafted(call, wanted)
+    size = {**_old_sizes(wanted), **project.default_endpoint_settings}
+    endpoint = call.account.new_endpoint(project, "read_write", _size(size))
+    await call.stage.postgres.make(project, owner, database)
+    await call.stage.open_endpoint(project, endpoint)
+    call.account.add(project, endpoint)
+    return 201, created_view(project, endpoint, owner, database, call.now)
+
+
+def _drafted(call: Call, wanted: dict[str, Any]) -> tuple[Project, Role, Database]:
+    """The project as it will be, its first role and its first database."""
+    project = call.account.new_project(
         wanted.get("name"), region_id=wanted.get("region_id"), pg_version=wanted.get("pg_version", 17)
     )
-    database_name = branch.get("database_name", "neondb")
-    owner, database = account.add_owner(
-        project, database_name, branch.get("role_name", f"{database_name}_owner")
-    )
+    branch = wanted.get("branch", {})
+    name = branch.get("database_name", "neondb")
+    owner, database = call.account.add_owner(project, name, branch.get("role_name", f"{name}_owner"))
     project.branch.name = branch.get("name", "main")
     project.store_passwords = wanted.get("store_passwords", True)
     _apply(call, project, wanted)
-    size = {**_old_sizes(wanted), **project.default_endpoint_settings}
-    endpoint = account.new_endpoint(project, "read_write", _size(size))
-    await call.stage.postgres.make(project, owner, database)
-    await call.stage.open_endpoint(project, endpoint)
-    account.add(project, endpoint)
-    address = endpoint.host
-    return 201, {
-        "project": project_view(project, call.now),
-        "connection_uris": [
-            {
-                "connection_uri": connection_uri(endpoint, owner, database.name),
-                "connection_parameters": {
-                    "database": database.name,
-                    "password": owner.password,
-                    "role": owner.name,
-                    "host": address,
-                    "pooler_host": address,
-                },
-            }
-        ],
-        "roles": [role_view(project, owner, password=True)],
-        "databases": [database_view(project, database)],
-        "operations": [operation_view(each, call.now) for each in project.operations],
-        "branch": branch_view(project, project.branch, call.now),
-        "endpoints": [endpoint_view(project, endpoint)],
-    }
+    return project, owner, database
 
 
 async def get_project(call: Call) -> Answer:

@@ -177,3 +177,26 @@ def connection_uri(endpoint: Endpoint, role: Role, database: str) -> str:
     """In the form Neon's console has given since July 2025."""
     query = "sslmode=require&channel_binding=require"
     return f"postgresql://{role.name}:{role.password}@{endpoint.host}/{database}?{query}"
+
+
+def created_view(
+    project: Project, endpoint: Endpoint, owner: Role, database: Database, now: datetime
+) -> Json:
+    """What `POST /projects` answers, the only answer that shows a password unasked."""
+    parameters = {
+        "database": database.name,
+        "password": owner.password,
+        "role": owner.name,
+        "host": endpoint.host,
+        "pooler_host": endpoint.host,
+    }
+    uri = connection_uri(endpoint, owner, database.name)
+    return {
+        "project": project_view(project, now),
+        "connection_uris": [{"connection_uri": uri, "connection_parameters": parameters}],
+        "roles": [role_view(project, owner, password=True)],
+        "databases": [database_view(project, database)],
+        "operations": [operation_view(each, now) for each in project.operations],
+        "branch": branch_view(project, project.branch, now),
+        "endpoints": [endpoint_view(project, endpoint)],
+    }
