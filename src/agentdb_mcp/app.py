@@ -56,7 +56,8 @@ class Server:
         """What the services must know of a server that is ours to keep running."""
         if self.embedded is None:
             return Premises()
-        return Premises({"local": self.embedded.address}, self.embedded.ensure)
+        embedded = self.embedded
+        return Premises({"local": lambda: embedded.address}, embedded.ensure)
 
     @classmethod
     async def open(cls, settings: Settings, stack: AsyncExitStack) -> Self:
@@ -146,6 +147,7 @@ async def open_tools(
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
+    from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
 
@@ -156,7 +158,8 @@ async def open_tools(
             await store.migrate()
         access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
         principal = await access.authenticate_workspace(workspace_id)
-        pools = Pools(PoolLimits())
+        turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
+        pools = Pools(PoolLimits(size=settings.max_concurrent))
         stack.push_async_callback(pools.close)
         runner = Runner(pools)
         policies = load_policies(assets.folder("policies"))
@@ -164,8 +167,9 @@ async def open_tools(
         # The parsers are loaded by the first statement there is: better this one than the agent's.
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
-        queries = QueryService(access, guard, policies, runner, settings.caps)
-        yield AgentTools(principal, databases, queries, SchemaService(access, Catalog(pools)))
+        queries = QueryService(turns, access, guard, policies, runner, settings.caps)
+        schema = SchemaService(turns, access, Catalog(pools))
+        yield AgentTools(principal, databases, queries, schema)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

@@ -86,7 +86,7 @@ async def test_an_embedded_server_is_looked_after_when_changes_are_not_heard(sto
     async def ensure() -> None:
         asked.append("ensure")
 
-    access = AccessService(store, Changes(None), Premises({"local": ("127.0.0.1", 4321)}, ensure))  # pyright: ignore[reportArgumentType]
+    access = AccessService(store, Changes(None), Premises({"local": lambda: ("127.0.0.1", 4321)}, ensure))  # pyright: ignore[reportArgumentType]
     principal = await access.authenticate_workspace(RESEARCH)
     target = await access.resolve(principal, Kind.AGENT)
     assert asked == ["ensure"]

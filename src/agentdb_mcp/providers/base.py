@@ -9,7 +9,8 @@ class Provider(Protocol):
     """Every call is idempotent and safe to repeat after a crash or an unknown outcome.
 
     Calls raise `Unavailable("provider_unavailable")` when the provider cannot be reached and
-    `Misconfigured` when the operator must act; driver errors never pass.
+    `Misconfigured` when the operator must act; driver errors never pass. Pausing or resuming what is not
+    there raises `Missing("database_not_found")`.
     """
 
     @property

@@ -13,12 +13,16 @@ POLICY_OF = {Kind.AGENT: "agent", Kind.GLOBAL: "global"}
 """Which policy file judges the statements on which database."""
 
 
+Address = Callable[[], tuple[str, int]]
+"""Asked each time: host and port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Premises:
     """The server this process runs on, where that is its own to look after."""
 
-    addresses: Mapping[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
-    """Provider -> host and port of its server now. An embedded one may come back on another port."""
+    addresses: Mapping[str, Address] = field(default_factory=dict[str, Address])
+    """Provider -> where its server is now. An embedded one may come back on another port."""
     ensure: Callable[[], Awaitable[None]] | None = None
     """Brings the server back if it died."""
 
@@ -86,7 +90,8 @@ class AccessService:
         _check_usable(database)
         writer, reader = await self._store.open_credentials(database.id)
         address = self._premises.addresses.get(database.provider)
-        return Target(database.id, kind, POLICY_OF[kind], writer, reader, address)
+        where = None if address is None else address()
+        return Target(database.id, kind, POLICY_OF[kind], writer, reader, where)
 
 
 def _check_usable(database: ManagedDatabase) -> None:
