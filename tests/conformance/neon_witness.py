@@ -27,12 +27,12 @@ def judged(neon_document: OpenApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """The test fails when an exchange in it was not as the file says."""
     problems: list[str] = []
 
-    def witness(request: Request, reply: Reply) -> None:
+    def witness(_fake: FakeNeon, request: Request, reply: Reply) -> None:
         SEEN["exchanges"] += 1
         what = f"{request.method} {request.path} -> {reply.status}"
         problems.extend(f"{what}: {each}" for each in neon_document.problems(request, reply))
 
-    monkeypatch.setattr(FakeNeon, "witness", staticmethod(witness))
+    monkeypatch.setattr(FakeNeon, "witness", witness)
     yield
     assert problems == []
 

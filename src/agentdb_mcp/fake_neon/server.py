@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.account import Account
@@ -27,14 +27,10 @@ GATEWAY_PAGE: Final = (
 )
 
 Do = Callable[[], Awaitable[Reply]]
-Witness = Callable[[Request, Reply], None]
 
 
 class FakeNeon:
     """One organization at a Neon of this process."""
-
-    witness: ClassVar[Witness] = staticmethod(lambda _request, _reply: None)
-    """Told of every exchange, injected faults apart."""
 
     def __init__(self, admin: ConnectionUri, *, clock: Clock = system_clock, seed: int = 1) -> None:
         self.account = Account(clock, seed=seed)
@@ -80,6 +76,9 @@ class FakeNeon:
         postponed, self._postponed = self._postponed, []
         for do in postponed:
             await do()
+
+    def witness(self, request: Request, reply: Reply) -> None:
+        """Told of every exchange, injected faults apart. Something to replace in tests."""
 
     async def _answer(self, request: Request) -> Reply | None:
         path = request.path.removeprefix(PREFIX)
