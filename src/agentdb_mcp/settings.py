@@ -99,7 +99,9 @@ class Settings(BaseModel):
     statement_timeout_seconds: float = Field(
         default=30.0, gt=0, le=3_600, validation_alias="AGENTDB_STATEMENT_TIMEOUT_SECONDS"
     )
-    """Longest a statement of an agent's may run."""
+    """Longest a statement of an agent's may run, and wait for its turn."""
+    max_concurrent: int = Field(default=4, ge=1, le=10, validation_alias="AGENTDB_MAX_CONCURRENT")
+    """Most calls of one workspace at once; PostgreSQL lets ten connections of a role in."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         default="warning", validation_alias="AGENTDB_LOG_LEVEL"
     )

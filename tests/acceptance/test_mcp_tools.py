@@ -179,6 +179,23 @@ def test_every_entry_of_the_example_configuration_starts_a_server(home: Path, wo
     }
 
 
+def test_calls_beyond_a_workspaces_share_wait_and_a_line_that_is_too_long_is_refused(
+    home: Path, workspace: str
+) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_CONCURRENT="1") as host:
+        endless = host.ask(
+            "tools/call",
+            {"name": "query", "arguments": {"sql": "SELECT count(*) FROM generate_series(1, 1e12)"}},
+        )
+        waiting = [host.ask("tools/call", {"name": "list_tables", "arguments": {}}) for _ in range(100)]
+        assert host.error("query", sql="SELECT 1")["code"] == "rate_limited"
+        host.notify("notifications/cancelled", {"requestId": endless})
+        answers = [host.receive() for _ in waiting]
+        assert {answer["id"] for answer in answers} == set(waiting)
+        assert not any(answer["result"]["isError"] for answer in answers)
+        assert host.rows("SELECT 1") == [[1]]
+
+
 def test_a_paused_database_is_refused_and_a_resumed_one_served_without_a_new_server(
     agentdb: Cli, home: Path, user: str, workspace: str
 ) -> None:

@@ -42,6 +42,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.encryption_key is None
     assert settings.old_encryption_keys == ()
     assert settings.caps == Caps(rows=1_000, bytes=1_000_000, seconds=30.0)
+    assert settings.max_concurrent == 4
     assert settings.log_level == "warning"
     assert settings.key_file == settings.home / "encryption.key"
 
@@ -71,6 +72,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "AGENTDB_MAX_ROWS": "5",
         "AGENTDB_MAX_RESULT_BYTES": "2000",
         "AGENTDB_STATEMENT_TIMEOUT_SECONDS": "0.5",
+        "AGENTDB_MAX_CONCURRENT": "2",
         "AGENTDB_LOG_LEVEL": "DEBUG",
     }.items():
         monkeypatch.setenv(name, value)
@@ -81,6 +83,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.encryption_key == KeyText("ab" * 32)
     assert settings.old_encryption_keys == (KeyText("one"), KeyText("two"))
     assert settings.caps == Caps(rows=5, bytes=2_000, seconds=0.5)
+    assert settings.max_concurrent == 2
     assert settings.log_level == "debug"
 
 

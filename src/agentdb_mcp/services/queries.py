@@ -9,17 +9,25 @@ from agentdb_mcp.core.guard import ApprovedSql, Guard, Policy, Tool
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.fairness import Turns
 
 LONG_STATEMENT = 4_096
 """Characters from which a statement is judged in a worker thread, so that other calls go on meanwhile."""
 
 
 class QueryService:
-    """access, guard, runner: in this order, each refusing on its own."""
+    """A turn, access, guard, runner: in this order, each refusing on its own."""
 
     def __init__(
-        self, access: AccessService, guard: Guard, policies: Mapping[str, Policy], runner: Runner, caps: Caps
+        self,
+        turns: Turns,
+        access: AccessService,
+        guard: Guard,
+        policies: Mapping[str, Policy],
+        runner: Runner,
+        caps: Caps,
     ) -> None:
+        self._turns = turns
         self._access = access
         self._guard = guard
         self._policies = policies
@@ -40,9 +48,10 @@ class QueryService:
 
         A database that is paused, pending or gone is refused before the statement is even read.
         """
-        target = await self._access.resolve(principal, kind)
-        approved = await self._approve(sql, self._policies[target.policy], tool)
-        return await self._runner.run(target, approved, params, self._caps.lowered(rows=max_rows))
+        async with self._turns.turn(principal.workspace_id):
+            target = await self._access.resolve(principal, kind)
+            approved = await self._approve(sql, self._policies[target.policy], tool)
+            return await self._runner.run(target, approved, params, self._caps.lowered(rows=max_rows))
 
     async def _approve(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
         if len(sql) < LONG_STATEMENT:

@@ -5,12 +5,14 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.schema import TableDescription, TableList
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.fairness import Turns
 
 
 class SchemaService:
     """Reads the catalogs as the agent's own reader role: nobody sees more than the agent may."""
 
-    def __init__(self, access: AccessService, catalog: Catalog) -> None:
+    def __init__(self, turns: Turns, access: AccessService, catalog: Catalog) -> None:
+        self._turns = turns
         self._access = access
         self._catalog = catalog
 
@@ -18,12 +20,14 @@ class SchemaService:
         self, principal: Principal, kind: Kind, *, schema: str | None = None, pattern: str | None = None
     ) -> TableList:
         """The tables and views, a line each; narrowed to a schema or a LIKE pattern when given."""
-        target = await self._access.resolve(principal, kind)
-        return await self._catalog.list_tables(target, schema=schema, pattern=pattern)
+        async with self._turns.turn(principal.workspace_id):
+            target = await self._access.resolve(principal, kind)
+            return await self._catalog.list_tables(target, schema=schema, pattern=pattern)
 
     async def describe_table(
         self, principal: Principal, kind: Kind, table: str, *, schema: str | None = None
     ) -> TableDescription:
         """One table in full. Raises Missing("table_not_found") with the nearest names."""
-        target = await self._access.resolve(principal, kind)
-        return await self._catalog.describe_table(target, table, schema=schema)
+        async with self._turns.turn(principal.workspace_id):
+            target = await self._access.resolve(principal, kind)
+            return await self._catalog.describe_table(target, table, schema=schema)
