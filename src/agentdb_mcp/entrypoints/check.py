@@ -25,7 +25,7 @@ def check_stream(lines: Iterable[str], policies: Sequence[Policy]) -> Iterator[s
 
 def _answer(guard: Guard, line: str, policy: Policy) -> dict[str, Any]:
     try:
-        asked = json.loads(line)
+        asked = json.loads(line.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         return _bad_line(None, f"not a line of JSON: {error}")
     if not isinstance(asked, dict):

@@ -16,7 +16,9 @@ def _example(cell: str) -> str:
 
 
 ROWS = _ROW.findall(PAGE)
-EXAMPLES = [(rule, policy, _example(bad), _example(good)) for rule, _, policy, bad, good in ROWS if _example(bad)]
+EXAMPLES = [
+    (rule, policy, _example(bad), _example(good)) for rule, _, policy, bad, good in ROWS if _example(bad)
+]
 TOOLS = {"tool.mismatch": "query"}
 
 
@@ -25,8 +27,9 @@ def test_every_rule_is_documented_and_every_documented_rule_exists():
     assert {rule for rule, *_ in ROWS} == set(RULES)
 
 
-@pytest.mark.parametrize(("rule", "policy", "bad", "good"), EXAMPLES, ids=[rule for rule, *_ in EXAMPLES])
-def test_the_examples_of_a_rule_do_what_the_page_says(guard, policies, rule, policy, bad, good):
+@pytest.mark.parametrize("example", EXAMPLES, ids=[rule for rule, *_ in EXAMPLES])
+def test_the_examples_of_a_rule_do_what_the_page_says(guard, policies, example):
+    rule, policy, bad, good = example
     assert guard.inspect(bad, policies[policy], TOOLS.get(rule)).rule == rule
     verdict = guard.inspect(good, policies[policy], TOOLS.get(rule))
     assert (verdict.rule, verdict.allowed) == (None, True)

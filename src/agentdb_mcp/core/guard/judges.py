@@ -83,14 +83,15 @@ def _tool(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection
         yield Objection("statement.command", top.name, top.position, {"instead": "Only reading is allowed."})
     elif tool is not None and tool != right:
         words = {"tool": tool, "right": right}
-        yield Objection("tool.mismatch", f"A statement of the class {facts.klass}", None, words)
+        top = facts.commands[0]
+        yield Objection("tool.mismatch", f"{top.name} (class {facts.klass})", top.position, words)
 
 
 def _function(name: Name, policy: Policy) -> Iterator[Objection]:
     if name.name == "current_setting":
         if (name.argument or "").lower() not in policy.shown_settings:
             yield Objection(
-                "setting.refused", name.argument or "that is computed", name.position, _shown(policy)
+                "setting.refused", name.argument or "that is computed", name.position, _shown(name)
             )
         return
     if name.name in policy.refused_types:
@@ -187,11 +188,17 @@ def _setting(name: Name, policy: Policy) -> Iterator[Objection]:
             "setting.refused",
             name.text,
             name.position,
-            words if name.access is Access.ROUTINE else _shown(policy),
+            words if name.access is Access.ROUTINE else _shown(name),
         )
 
 
-def _shown(_policy: Policy) -> dict[str, str]:
+_NOT_SETTINGS: Final = frozenset({"tables", "databases", "schemas", "columns", "indexes", "views", "create"})
+"""What other databases show and PostgreSQL takes for settings."""
+
+
+def _shown(name: Name) -> dict[str, str]:
+    if name.name.lower() in _NOT_SETTINGS:
+        return {"instead": "Ask the tool list_tables, or select from information_schema.tables or .columns."}
     return {"instead": "Among those that may be read are server_version, timezone and search_path."}
 
 
