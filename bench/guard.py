@@ -1,8 +1,8 @@
 """`python -m bench.guard [FILE.jsonl …]`: how much is refused, how much passes, and what it costs: one table.
 
-Without arguments it takes the project's own corpora. Other files hold lines `{"sql": …}`, for instance the
-Without arguments it takes the project's own corpora. Other files hold lines `{"sql": …}`, for instance
+Without arguments it takes the project's own corpora. Other files hold lines with the key `sql`, for instance
 PostgreSQL's regression tests; they have no expectation: only refusals by rule and times are shown.
+"""
 
 import json
 import sys
