@@ -3,24 +3,17 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_mcp.core.databases import Desired, ManagedDatabase
+from agentdb_mcp.console import FINISHES, facts, line_of, run, settings_of_environment, tell, tell_deleted
+from agentdb_mcp.core.databases import Desired
 from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 
 if TYPE_CHECKING:
-    from agentdb_mcp.app import App
     from agentdb_mcp.core.guard import Policy
-    from agentdb_mcp.services.lifecycle import Receipt
-    from agentdb_mcp.settings import Settings
-
-T = TypeVar("T")
-
-_FINISHES = "`agentdb reconcile` finishes it"
 
 cli = typer.Typer(
     name="agentdb",
@@ -59,15 +52,30 @@ def user_create(
     as_json: AsJson = False,
 ) -> None:
     """Register a user: the shared database and the budget row. Fails when either cannot be made."""
-    receipt = _run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
-    _tell(f"user {user_id}", receipt, as_json=as_json)
+    receipt = run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
+    tell(f"user {user_id}", receipt, as_json=as_json)
+
+
+@user.command("plan")
+def user_plan(
+    user_id: Id,
+    plan: Annotated[str, typer.Argument(help="free, pro, team or enterprise.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Put a user on another plan, and fit the user's databases to it."""
+    waiting = run(lambda app: app.lifecycle.change_plan(UserId(user_id), plan))
+    if as_json:
+        print(json.dumps({"plan": plan, "waiting": waiting}))
+    else:
+        print(f"user {user_id}: plan {plan}" + (f"; {waiting} database(s): {FINISHES}" if waiting else ""))
 
 
 @user.command("delete")
 def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
     """Remove a user: every workspace's database first, then the shared one."""
-    waiting = _run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
-    _tell_deleted(f"user {user_id}", waiting, as_json=as_json)
+    waiting = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
+    tell_deleted(f"user {user_id}", waiting, as_json=as_json)
 
 
 @workspace.command("create")
@@ -79,17 +87,17 @@ def workspace_create(
     as_json: AsJson = False,
 ) -> None:
     """Create a workspace and its agent's database; pending when the database cannot be made now."""
-    receipt = _run(
+    receipt = run(
         lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name)
     )
-    _tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
 
 
 @workspace.command("delete")
 def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
     """Remove a workspace and its agent's database."""
-    waiting = _run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    _tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
+    waiting = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
 
 
 @database.command("list")
@@ -100,28 +108,28 @@ def database_list(
 ) -> None:
     """Every database there is a row for, and where it stands."""
     owner = None if user_id is None else UserId(user_id)
-    for row in _run(lambda app: app.lifecycle.databases(owner)):
-        print(json.dumps(_facts(row)) if as_json else _line(row))
+    for row in run(lambda app: app.lifecycle.databases(owner)):
+        print(json.dumps(facts(row)) if as_json else line_of(row))
 
 
 @database.command("pause")
 def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
     """Refuse every statement on a database from now on; its data is kept."""
-    receipt = _run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.PAUSED))
-    _tell(f"database {database_id}", receipt, as_json=as_json)
+    receipt = run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.PAUSED))
+    tell(f"database {database_id}", receipt, as_json=as_json)
 
 
 @database.command("resume")
 def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
     """Undo a pause."""
-    receipt = _run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.ACTIVE))
-    _tell(f"database {database_id}", receipt, as_json=as_json)
+    receipt = run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.ACTIVE))
+    tell(f"database {database_id}", receipt, as_json=as_json)
 
 
 @cli.command()
 def reconcile(*, as_json: AsJson = False) -> None:
     """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
-    outcome = _run(lambda app: app.reconciler.run_due())
+    outcome = run(lambda app: app.reconciler.run_due())
     if as_json:
         print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
     else:
@@ -137,7 +145,7 @@ def migrate() -> None:
     """Bring the control plane's schema up to this build's."""
     from agentdb_mcp.app import migrate as bring_up
 
-    applied = asyncio.run(bring_up(_settings()))
+    applied = asyncio.run(bring_up(settings_of_environment()))
     print("\n".join(f"applied {name}" for name in applied) or "nothing to do: the schema is current")
 
 
@@ -149,7 +157,7 @@ def keys_rotate() -> None:
     def tell(done: int) -> None:
         print(f"resealed {done}", file=sys.stderr)
 
-    rotation = asyncio.run(rotate_keys(_settings(), tell))
+    rotation = asyncio.run(rotate_keys(settings_of_environment(), tell))
     print(rotation)
     if rotation.remaining:
         raise typer.Exit(1)
@@ -160,7 +168,7 @@ def postgres_status() -> None:
     """Where the embedded Postgres is, and whether it runs."""
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
 
-    status = EmbeddedPostgres.status(_settings().home)
+    status = EmbeddedPostgres.status(settings_of_environment().home)
     if status is None:
         print("no embedded Postgres in this home yet")
         return
@@ -173,7 +181,7 @@ def postgres_stop() -> None:
     """Stop the embedded Postgres, whoever uses it."""
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
 
-    EmbeddedPostgres.stop(_settings().home)
+    EmbeddedPostgres.stop(settings_of_environment().home)
     print("stopped")
 
 
@@ -196,7 +204,11 @@ def mcp(
     from agentdb_mcp.app import serve_stdio
     from agentdb_mcp.core.references import served_databases
 
-    asyncio.run(serve_stdio(_settings(), WorkspaceId(workspace_id), served_databases(databases, reference)))
+    asyncio.run(
+        serve_stdio(
+            settings_of_environment(), WorkspaceId(workspace_id), served_databases(databases, reference)
+        )
+    )
 
 
 @cli.command()
@@ -260,68 +272,6 @@ def version() -> None:
     from agentdb_mcp import __version__
 
     print(__version__)
-
-
-def _settings() -> "Settings":
-    """The environment, read once; from here on log lines go where they belong."""
-    from agentdb_mcp.logs import configure
-    from agentdb_mcp.settings import read_settings
-
-    settings = read_settings()
-    configure(settings.log_level)
-    return settings
-
-
-def _run(work: "Callable[[App], Awaitable[T]]") -> T:
-    """Open the application, do one thing, close it."""
-    from agentdb_mcp.app import open_app
-
-    async def inside() -> T:
-        async with open_app(_settings()) as app:
-            return await work(app)
-
-    return asyncio.run(inside())
-
-
-def _facts(row: ManagedDatabase) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "user": row.user_id,
-        "workspace": row.workspace_id,
-        "provider": row.provider,
-        "wanted": row.desired,
-        "observed": row.observed,
-        "last_error": row.last_error,
-    }
-
-
-def _line(row: ManagedDatabase) -> str:
-    owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
-    trouble = f"  last error: {row.last_error}" if row.last_error else ""
-    return f"{row.id}  {row.kind:6}  wanted {row.desired:7}  observed {row.observed:7}  {owner}{trouble}"
-
-
-def _tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
-    row = receipt.database
-    if as_json:
-        facts = {**_facts(row), "pending": receipt.pending, "unhardened": receipt.unhardened}
-        print(json.dumps(facts))
-    elif receipt.pending:
-        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {_FINISHES}")
-    else:
-        print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
-        for step in receipt.unhardened:
-            print(f"  not hardened: {step}")
-
-
-def _tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"deleted": True, "waiting": waiting}))
-    elif waiting:
-        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider; {_FINISHES}")
-    else:
-        print(f"{subject}: deleted")
 
 
 def main() -> None:

@@ -1,8 +1,32 @@
 """Where databases come from. Three implementations ship: embedded, a server of one's own, Neon."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
+from agentdb_mcp.core.ids import DatabaseId
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Something at the provider that this installation made, whoever still knows of it."""
+
+    project_id: str
+    database_id: DatabaseId
+    """The database it was made for, as its name says."""
+    marked: bool = False
+    """We began to delete it."""
+    created_at: datetime | None = None
+    """None: the provider does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Everything that is ours. Not complete: what is missing proves nothing."""
+
+    owned: tuple[Owned, ...]
+    complete: bool
 
 
 class Provider(Protocol):
@@ -33,12 +57,24 @@ class Provider(Protocol):
         """Undo a pause."""
         ...
 
+    async def tune(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Fit the database to its owner's plan, open or paused as it is."""
+        ...
+
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
         """Remove the database and its roles. Nothing there is success."""
         ...
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now."""
+        ...
+
+    async def census(self) -> Census:
+        """Everything this installation made that is still there, for the search for orphans both ways."""
+        ...
+
+    async def discard(self, owned: Owned) -> None:
+        """Delete one thing of a census, and nothing else. Whoever asks has made sure that nobody wants it."""
         ...
 
     async def close(self) -> None:

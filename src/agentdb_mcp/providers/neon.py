@@ -15,10 +15,11 @@ from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
 from agentdb_mcp.core.errors import Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
+from agentdb_mcp.providers.base import Census, Owned
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
 from agentdb_mcp.providers.neon_http import BASE_URL, NeonHttp
-from agentdb_mcp.providers.neon_names import Census, Owned, ProjectNames
+from agentdb_mcp.providers.neon_names import ProjectNames
 from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
 from agentdb_mcp.providers.neon_roles import furnish

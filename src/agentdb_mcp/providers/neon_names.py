@@ -4,7 +4,6 @@ when everything else about it was lost.
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from agentdb_mcp.core.databases import DatabaseSpec
@@ -12,25 +11,6 @@ from agentdb_mcp.core.ids import DatabaseId
 
 MARK: Final = "deleted"
 """In place of the kind, in the name of a project that we are deleting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owned:
-    """A project that bears a name of ours, whoever knows of it."""
-
-    project_id: str
-    database_id: DatabaseId
-    marked: bool
-    """We began to delete it."""
-    created_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """Every project that is ours by name and organization. Not complete: what is missing proves nothing."""
-
-    owned: tuple[Owned, ...]
-    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from agentdb_mcp import dsn
-from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Observed, Provisioned
+from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Kind, Observed, Provisioned
 from agentdb_mcp.core.errors import Misconfigured, Missing, Unavailable
-from agentdb_mcp.core.identifiers import quote_identifier
+from agentdb_mcp.core.identifiers import quote_identifier, quote_literal
+from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers import roles
+from agentdb_mcp.providers.base import Census, Owned
 from agentdb_mcp.providers.rights import Rights, borrowed, unhardened
 from agentdb_mcp.providers.roles import Names
 from agentdb_mcp.providers.scram import new_password
@@ -46,6 +48,16 @@ OBSERVE: Final = """
            AND count(*) = 2 AS complete,
            count(*) FILTER (WHERE rolcanlogin) AS open
     FROM pg_roles WHERE rolname = ANY($2)
+"""
+
+LABEL: Final = "SELECT 'agentdb ' || current_database()"
+"""On every database we make: installations that share a server know their own by it."""
+
+CENSUS: Final = f"""
+    SELECT datname AS name, substr(datname, 3)::uuid::text AS id FROM pg_database
+    WHERE datname ~ '^d_[0-9a-f]{{32}}$' AND pg_get_userbyid(datdba) = 'o_' || substr(datname, 3)
+      AND shobj_description(oid, 'pg_database') = ({LABEL})
+    ORDER BY datname
 """
 
 
@@ -92,6 +104,9 @@ class ServerProvider:
             await _require(admin, names, project_id)
             await run(admin, [f"ALTER ROLE {quote_identifier(role)} LOGIN" for role in names.logins])
 
+    async def tune(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Nothing to do: on one server every plan has the same."""
+
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:  # noqa: ARG002 - the protocol's
         """Remove the database, whoever is connected to it, and its roles. Nothing there is success.
 
@@ -119,6 +134,16 @@ class ServerProvider:
         if not found["complete"]:
             return Observed.DELETED
         return {0: Observed.PAUSED, 2: Observed.ACTIVE}.get(found["open"], Observed.UNKNOWN)
+
+    async def census(self) -> Census:
+        """The databases that bear a name of ours, an owner of ours and this installation's label."""
+        async with self._connected() as admin:
+            rows = await admin.fetch(CENSUS)
+        return Census(tuple(Owned(row["name"], DatabaseId(row["id"])) for row in rows), complete=True)
+
+    async def discard(self, owned: Owned) -> None:
+        """Remove the database and its roles: here there is never more than one of a name."""
+        await self.delete(DatabaseSpec(owned.database_id, Kind.AGENT), owned.project_id)
 
     async def close(self) -> None:
         """Nothing to release: every call has a connection of its own."""
@@ -214,6 +239,7 @@ async def _make_database(admin: Session, names: Names, template: str) -> bool:
             " ENCODING 'UTF8' ALLOW_CONNECTIONS false"
         )
     await run(admin, roles.grants_on_database(names))
+    await admin.execute(f"COMMENT ON DATABASE {database} IS {quote_literal(await admin.fetchval(LABEL))}")
     await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
     return adopted
 

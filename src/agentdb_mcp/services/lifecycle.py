@@ -40,10 +40,8 @@ class LifecycleService:
         A plan given here is recorded in `subscription`; None keeps what the host has there.
         """
         _check_id("user", user_id)
-        if plan is not None and plan not in PLANS:
-            raise Invalid(
-                "bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}."
-            )
+        if plan is not None:
+            _check_plan(plan)
         registration = await self._store.register_user(user_id, plan=plan, provider=self._provider)
         try:
             settled = await self._reconciler.settle(registration.database.id)
@@ -51,6 +49,22 @@ class LifecycleService:
             await self._store.withdraw_registration(registration)
             raise
         return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
+
+    async def change_plan(self, user_id: UserId, plan: str) -> int:
+        """Record the plan, and fit the user's databases to it. Returns how many still wait for that.
+
+        Raises Missing("user_not_found"). Databases of users' own are left as they are.
+        """
+        _check_id("user", user_id)
+        _check_plan(plan)
+        doubted = set(await self._store.change_plan(user_id, plan))
+        databases = [
+            row.id for row in await self._store.list_databases(user_id) if row.desired is not Desired.DELETED
+        ]
+        waiting = await self._carry_out(databases)
+        # Somebody was at work on these, for the plan before.
+        late = await self._store.doubt([each for each in databases if each not in doubted])
+        return waiting + await self._carry_out(late)
 
     async def create_workspace(
         self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = ""
@@ -71,12 +85,12 @@ class LifecycleService:
         """Tombstone first, then delete at the provider. Returns how many databases still wait for that."""
         _check_id("workspace", workspace_id)
         _check_id("user", user_id)
-        return await self._bury(await self._store.delete_workspace(workspace_id, user_id))
+        return await self._carry_out(await self._store.delete_workspace(workspace_id, user_id))
 
     async def delete_user(self, user_id: UserId) -> int:
         """The user's workspaces, then the user. Returns how many databases wait to be deleted later."""
         _check_id("user", user_id)
-        return await self._bury(await self._store.delete_user(user_id))
+        return await self._carry_out(await self._store.delete_user(user_id))
 
     async def set_state(self, database_id: DatabaseId, desired: Desired) -> Receipt:
         """Pause or resume one database. The gate closes with the record, before the provider is told."""
@@ -97,7 +111,7 @@ class LifecycleService:
             return Receipt(_still_wanted(await self._store.find_by_id(database_id)), error.code)
         return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
 
-    async def _bury(self, database_ids: list[DatabaseId]) -> int:
+    async def _carry_out(self, database_ids: list[DatabaseId]) -> int:
         waiting = 0
         for database_id in database_ids:
             try:
@@ -111,6 +125,11 @@ def _still_wanted(database: ManagedDatabase | None) -> ManagedDatabase:
     if database is None or database.desired is Desired.DELETED:
         raise Missing("database_not_found", "The database was deleted meanwhile.")
     return database
+
+
+def _check_plan(plan: str) -> None:
+    if plan not in PLANS:
+        raise Invalid("bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}.")
 
 
 def _check_id(what: str, value: str) -> None:

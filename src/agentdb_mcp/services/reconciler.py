@@ -5,8 +5,11 @@ what is to be done, and whoever comes next finishes it.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from agentdb_mcp.core.databases import (
     Action,
@@ -14,18 +17,30 @@ from agentdb_mcp.core.databases import (
     Lease,
     ManagedDatabase,
     Observed,
+    Provisioned,
     plan,
 )
-from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
 from agentdb_mcp.store import Store
 
-LEASE_SECONDS = 120.0
+LEASE_SECONDS: Final = 120.0
 """How long one worker may take for one step before another may try; every step is idempotent."""
 
-BUSY_POLL_SECONDS = 0.05
+STEP_SECONDS: Final = 100.0
+"""How long the provider may take for one step: less than the lease, so that it ends before another begins."""
+
+AT_ONCE: Final = 4
+"""Databases worked on at the same time by one process."""
+
+UNSEEN_SECONDS: Final = 6 * 3600.0
+"""A database that is as wanted is looked at again after so long: somebody may have deleted it by hand."""
+
+BUSY_POLL_SECONDS: Final = 0.05
 """How often we look again while another process holds the lease."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +65,40 @@ class Settled:
 class Reconciler:
     """Brings what is observed to what is wanted, one leased database at a time."""
 
-    def __init__(self, store: Store, providers: Mapping[str, Provider]) -> None:
+    def __init__(
+        self, store: Store, providers: Mapping[str, Provider], *, step_seconds: float = STEP_SECONDS
+    ) -> None:
         self._store = store
         self._providers = providers
+        self._step_seconds = step_seconds
 
-    async def run_due(self, *, limit: int = 100) -> Outcome:
-        """One pass over every database that is due. Failures are recorded, backed off and reported."""
-        done, failed = 0, list[tuple[DatabaseId, str]]()
-        while claimed := await self._store.claim_due(limit=limit, seconds=LEASE_SECONDS):
-            for database, lease in claimed:
-                try:
-                    await self._step(database, lease)
-                    done += 1
-                except AgentDbError as error:
-                    failed.append((database.id, error.code))
-        return Outcome(done, tuple(failed))
+    async def run_due(self, *, at_once: int = AT_ONCE) -> Outcome:
+        """One pass over every database that is due now, each tried once. Failures are recorded, backed off
+        and reported; they hold nobody up.
+        """
+        due_by = await self._store.now()
+        failed = list[tuple[DatabaseId, str]]()
+        try:
+            async with asyncio.TaskGroup() as group:
+                lanes = [group.create_task(self._run_lane(due_by, failed)) for _ in range(at_once)]
+        except BaseExceptionGroup as errors:  # the control plane's: each lane has the same to say
+            raise errors.exceptions[0] from None
+        return Outcome(sum(lane.result() for lane in lanes), tuple(failed))
+
+    async def look(self, *, limit: int, unseen_seconds: float = UNSEEN_SECONDS) -> int:
+        """Look at up to `limit` databases that are as wanted and long unseen, and record what is there.
+
+        Returns how many were found otherwise than recorded; they are due then.
+        """
+        changed = 0
+        for _ in range(limit):
+            claims = await self._store.claim_unseen(
+                limit=1, seconds=LEASE_SECONDS, unseen_seconds=unseen_seconds
+            )
+            if not claims:
+                break
+            changed += await self._look_at(*claims[0])
+        return changed
 
     async def settle(self, database_id: DatabaseId, *, timeout: float = 60.0) -> Settled:
         """Bring one database to what is wanted now, or raise why it cannot be.
@@ -84,7 +118,7 @@ class Reconciler:
     async def _settle(self, database_id: DatabaseId) -> Settled:
         unhardened: tuple[str, ...] = ()
         while (database := await self._store.find_by_id(database_id)) is not None:
-            if self._next(database) is None:
+            if _next(database) is None:
                 return Settled(database, unhardened)
             claimed = await self._store.claim_one(database_id, seconds=LEASE_SECONDS)
             if claimed is None:
@@ -93,8 +127,40 @@ class Reconciler:
             unhardened += await self._step(*claimed)
         return Settled(None)
 
-    def _next(self, database: ManagedDatabase) -> Action | None:
-        return plan(database.desired, database.observed, has_credentials=database.has_credentials)
+    async def _run_lane(self, due_by: datetime, failed: list[tuple[DatabaseId, str]]) -> int:
+        """One database after the other, until none is left that was due; how many are as wanted now."""
+        done = 0
+        while claims := await self._store.claim_due(limit=1, seconds=LEASE_SECONDS, due_by=due_by):
+            database, _ = claims[0]
+            try:
+                await self._finish(*claims[0])
+                done += 1
+            except AgentDbError as error:
+                failed.append((database.id, error.code))
+            except Exception as error:  # noqa: BLE001 - its text may hold a URI; the others go on
+                _log.error("database %s: %s", database.id, type(error).__name__)
+                failed.append((database.id, "internal"))
+        return done
+
+    async def _finish(self, database: ManagedDatabase, lease: Lease) -> None:
+        """Every step there is to take, unless another process takes over."""
+        await self._step(database, lease)
+        while claimed := await self._store.claim_one(database.id, seconds=LEASE_SECONDS):
+            await self._step(*claimed)
+
+    async def _look_at(self, database: ManagedDatabase, lease: Lease) -> bool:
+        spec = await self._spec(database)
+        try:
+            async with asyncio.timeout(self._step_seconds):
+                observed = await self._provider(database.provider).observe(spec, database.project_id)
+        except (AgentDbError, TimeoutError) as error:  # the provider's trouble, not this database's
+            _log.warning("database %s could not be looked at: %s", database.id, type(error).__name__)
+            observed = database.observed
+        if observed is database.observed:
+            await self._store.record_unchanged(database.id, lease)
+            return False
+        _log.warning("database %s is %s at the provider, not %s", database.id, observed, database.observed)
+        return await self._store.record_observed(database.id, observed, lease)
 
     async def _step(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         """One action at the provider and its record. A failure is recorded with a back-off, then raised."""
@@ -112,29 +178,22 @@ class Reconciler:
             raise
 
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
-        provider = self._provider(database.provider)
-        spec = DatabaseSpec(database.id, database.kind)
-        match self._next(database):
-            case Action.CREATE:
-                provisioned = await provider.create(spec)
-                await self._store.record_provisioned(database.id, provisioned, lease)
-                return provisioned.unhardened
-            case Action.RESUME:
-                # Unknown is never trusted: what is gone is made anew, what is there is opened.
-                observed = await provider.observe(spec, database.project_id)
-                if observed is not Observed.DELETED:
-                    await provider.resume(spec, _handle(database))
-                    observed = Observed.ACTIVE
-            case Action.PAUSE:
-                await provider.pause(spec, _handle(database))
-                observed = Observed.PAUSED
-            case Action.DELETE:
-                await provider.delete(spec, database.project_id)
-                observed = Observed.DELETED
-            case None:
-                observed = database.observed
-        await self._store.record_observed(database.id, observed, lease)
+        provider, spec = self._provider(database.provider), await self._spec(database)
+        try:
+            async with asyncio.timeout(self._step_seconds):
+                result = await _at(provider, spec, database)
+        except TimeoutError:
+            raise Unavailable(
+                "provider_unavailable", "The provider did not finish in time.", "It is tried again later."
+            ) from None
+        if isinstance(result, Provisioned):
+            await self._store.record_provisioned(database.id, result, lease)
+            return result.unhardened
+        await self._store.record_observed(database.id, result, lease)
         return ()
+
+    async def _spec(self, database: ManagedDatabase) -> DatabaseSpec:
+        return DatabaseSpec(database.id, database.kind, await self._store.plan_of(database.user_id))
 
     def _provider(self, name: str) -> Provider:
         try:
@@ -145,6 +204,45 @@ class Reconciler:
                 f"A database belongs to the provider '{name}', which this process is not set up for.",
                 "Start with the settings it was made with: AGENTDB_PROVIDER, AGENTDB_CONTROL_URL.",
             ) from None
+
+
+def _next(database: ManagedDatabase) -> Action | None:
+    """A user's own database is never touched: what is wanted of it is kept by our gate alone."""
+    if database.ownership_type == "user":
+        return None
+    return plan(database.desired, database.observed, has_credentials=database.has_credentials)
+
+
+async def _at(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Provisioned | Observed:
+    """The next action, and what it made or what is there now."""
+    match _next(database):
+        case Action.CREATE:
+            return await provider.create(spec)
+        case Action.RESUME:
+            # Unknown is never trusted: what is gone is made anew, what is there is opened.
+            if await provider.observe(spec, database.project_id) is Observed.DELETED:
+                return Observed.DELETED
+            await provider.resume(spec, _handle(database))
+            await provider.tune(spec, _handle(database))
+            return Observed.ACTIVE
+        case Action.PAUSE:
+            return await _pause(provider, spec, database)
+        case Action.DELETE:
+            await provider.delete(spec, database.project_id)
+            return Observed.DELETED
+        case None:
+            return database.observed
+
+
+async def _pause(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Observed:
+    """What was deleted at the provider is made anew first; what is only out of sight stays unknown."""
+    try:
+        await provider.pause(spec, _handle(database))
+    except Missing:
+        if await provider.observe(spec, database.project_id) is Observed.DELETED:
+            return Observed.DELETED
+        raise
+    return Observed.PAUSED
 
 
 def _handle(database: ManagedDatabase) -> str:

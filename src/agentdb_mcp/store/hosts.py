@@ -54,6 +54,21 @@ class Hosts(Facet):
                 row = await connection.fetchrow(query("want_global_database"), user_id, provider)
         return Registration(user_id, is_new, database_from(row))
 
+    async def change_plan(self, user_id: UserId, plan: str) -> list[DatabaseId]:
+        """Record the plan; the user's databases that are now due to be fitted to it.
+
+        Those that somebody works on at this moment are not among them.
+
+        Raises Missing("user_not_found").
+        """
+        async with self._control_plane.transaction() as connection:
+            if not await connection.fetchval(query("user_exists"), user_id):
+                raise _no_user()
+            with _adding():
+                await _set_plan(connection, user_id, plan)
+            rows = await connection.fetch(query("doubt_databases"), user_id)
+        return [DatabaseId(row["id"]) for row in rows]
+
     async def withdraw_registration(self, registration: Registration) -> None:
         """Take back a registration whose database could not be made. A finished one stays."""
         async with self._control_plane.transaction() as connection:
@@ -113,6 +128,12 @@ async def _check_owner(connection: Connection, workspace_id: WorkspaceId, user_i
         )
 
 
+def _no_user() -> Missing:
+    return Missing(
+        "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
+    )
+
+
 async def _waiting(
     connection: Connection, user_id: UserId | None, workspace_id: WorkspaceId | None
 ) -> list[DatabaseId]:
@@ -126,9 +147,7 @@ def _adding() -> Generator[None]:
     try:
         yield
     except asyncpg.ForeignKeyViolationError:
-        raise Missing(
-            "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
-        ) from None
+        raise _no_user() from None
     except asyncpg.NotNullViolationError:
         raise Missing(
             "user_not_found",

@@ -4,6 +4,8 @@ A write carries its lease. One that was lost, because it ran out and another wor
 nothing and says so by returning False.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from agentdb_mcp.core.databases import Desired, Lease, ManagedDatabase, Observed, Provisioned
@@ -19,10 +21,24 @@ Claim = tuple[ManagedDatabase, Lease]
 class Leases(Facet):
     """Claims and records. Each record ends its lease."""
 
-    async def claim_due(self, *, limit: int, seconds: float) -> list[Claim]:
-        """Up to `limit` databases that need a step now and that nobody works on, for `seconds`."""
+    async def now(self) -> datetime:
+        """The control plane's time, which due times are in."""
         async with self._control_plane.connection() as connection:
-            return [_claim(row) for row in await connection.fetch(query("claim_due"), limit, seconds)]
+            return await connection.fetchval(query("now"))
+
+    async def claim_due(self, *, limit: int, seconds: float, due_by: datetime | None = None) -> list[Claim]:
+        """Up to `limit` databases that need a step by then (None: now) and that nobody works on, for
+        `seconds`. A user's own databases are never among them.
+        """
+        async with self._control_plane.connection() as connection:
+            rows = await connection.fetch(query("claim_due"), limit, seconds, due_by)
+        return [_claim(row) for row in rows]
+
+    async def claim_unseen(self, *, limit: int, seconds: float, unseen_seconds: float) -> list[Claim]:
+        """Up to `limit` databases that are as wanted and that nobody looked at for so long, for `seconds`."""
+        async with self._control_plane.connection() as connection:
+            rows = await connection.fetch(query("claim_unseen"), limit, seconds, unseen_seconds)
+        return [_claim(row) for row in rows]
 
     async def claim_one(self, database_id: DatabaseId, *, seconds: float) -> Claim | None:
         """One database, ahead of its time; None when it needs nothing or somebody works on it."""
@@ -55,6 +71,15 @@ class Leases(Facet):
     async def record_observed(self, database_id: DatabaseId, observed: Observed, lease: Lease) -> bool:
         """What was seen at the provider. Credentials of a database that is gone are forgotten."""
         return await self._record("record_observed", database_id, lease, observed)
+
+    async def record_unchanged(self, database_id: DatabaseId, lease: Lease) -> bool:
+        """It was looked at, and is as it was."""
+        return await self._record("record_unchanged", database_id, lease)
+
+    async def doubt(self, database_ids: Sequence[DatabaseId]) -> list[DatabaseId]:
+        """No longer believe what was observed of them, so that they are due; those that nobody works on."""
+        async with self._control_plane.connection() as connection:
+            return [row["id"] for row in await connection.fetch(query("doubt"), list(database_ids))]
 
     async def record_failure(self, database_id: DatabaseId, code: str, lease: Lease) -> bool:
         """The step failed with that error code; the next try comes later each time, up to 5 minutes."""

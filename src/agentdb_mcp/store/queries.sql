@@ -121,13 +121,15 @@ SELECT id FROM database_tombstone
 -- name: claim_due
 -- Databases for which core.databases.plan() has a step, whose time has come and that nobody works on. What was
 -- observed is unknown from here on, so that a crash in the middle is not taken for the state before it.
--- $1 limit, $2 seconds of the lease
+-- Those that failed come after those that did not, so that they hold nobody up. A user's own database is never
+-- touched. $1 limit, $2 seconds of the lease, $3 due by then, or NULL for now
 WITH due AS (
     SELECT id FROM managed_database
      WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
-       AND next_attempt_at <= now()
+       AND ownership_type = 'platform'
+       AND next_attempt_at <= coalesce($3, now())
        AND (lease_expires_at IS NULL OR lease_expires_at <= now())
-     ORDER BY next_attempt_at, id
+     ORDER BY attempts > 0, next_attempt_at, id
      LIMIT $1
        FOR UPDATE SKIP LOCKED
 )
@@ -144,8 +146,52 @@ UPDATE managed_database
        observed_state = 'unknown'
  WHERE id = $1
    AND (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+   AND ownership_type = 'platform'
    AND (lease_expires_at IS NULL OR lease_expires_at <= now())
 RETURNING *
+
+-- name: claim_unseen
+-- Databases that are as wanted, and were last worked on or looked at so long ago that somebody may have changed
+-- them at the provider since. $1 limit, $2 seconds of the lease, $3 seconds since then
+WITH unseen AS (
+    SELECT id FROM managed_database
+     WHERE observed_state = desired_state AND desired_state <> 'deleted' AND writer_connection_uri IS NOT NULL
+       AND ownership_type = 'platform'
+       AND next_attempt_at <= now() - make_interval(secs => $3)
+       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+     ORDER BY next_attempt_at, id
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
+UPDATE managed_database AS d
+   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2)
+  FROM unseen WHERE d.id = unseen.id
+RETURNING d.*
+
+-- name: record_unchanged
+-- It was looked at, and is as it was; ends the lease and announces nothing. $1 database, $2 lease
+UPDATE managed_database SET next_attempt_at = now(), lease_token = NULL, lease_expires_at = NULL
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: doubt
+-- What was observed is no longer believed, so that it is looked at and set right at once; unless somebody works
+-- on it now. $1 databases
+UPDATE managed_database SET observed_state = 'unknown', attempts = 0, next_attempt_at = now()
+ WHERE id = ANY ($1::text[]) AND ownership_type = 'platform'
+   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+RETURNING id
+
+-- name: doubt_databases
+-- The same for all of a user's. $1 user
+UPDATE managed_database SET observed_state = 'unknown', attempts = 0, next_attempt_at = now()
+ WHERE user_id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
+   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+RETURNING id
+
+-- name: now
+-- The control plane's time, which due times are in.
+SELECT now()
 
 -- name: leased
 -- The row, if the lease is still ours, held until we have written it. $1 database, $2 lease

@@ -1,0 +1,83 @@
+"""What commands share: doing one thing with the application, and saying what came of it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from agentdb_mcp.core.databases import ManagedDatabase
+
+if TYPE_CHECKING:
+    from agentdb_mcp.app import App
+    from agentdb_mcp.services.lifecycle import Receipt
+    from agentdb_mcp.settings import Settings
+
+T = TypeVar("T")
+
+FINISHES: Final = "`agentdb reconcile` finishes it"
+
+
+def settings_of_environment() -> "Settings":
+    """The environment, read once; from here on log lines go where they belong."""
+    from agentdb_mcp.logs import configure
+    from agentdb_mcp.settings import read_settings
+
+    settings = read_settings()
+    configure(settings.log_level)
+    return settings
+
+
+def run(work: "Callable[[App], Awaitable[T]]") -> T:
+    """Open the application, do one thing, close it."""
+    from agentdb_mcp.app import open_app
+
+    async def inside() -> T:
+        async with open_app(settings_of_environment()) as app:
+            return await work(app)
+
+    return asyncio.run(inside())
+
+
+def facts(row: ManagedDatabase) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "user": row.user_id,
+        "workspace": row.workspace_id,
+        "provider": row.provider,
+        "wanted": row.desired,
+        "observed": row.observed,
+        "last_error": row.last_error,
+    }
+
+
+def line_of(row: ManagedDatabase) -> str:
+    """For people."""
+    owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
+    trouble = f"  last error: {row.last_error}" if row.last_error else ""
+    return f"{row.id}  {row.kind:6}  wanted {row.desired:7}  observed {row.observed:7}  {owner}{trouble}"
+
+
+def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
+    """Print what a lifecycle call left behind."""
+    row = receipt.database
+    if as_json:
+        left = {"pending": receipt.pending, "unhardened": receipt.unhardened}
+        print(json.dumps({**facts(row), **left}))
+    elif receipt.pending:
+        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {FINISHES}")
+    else:
+        print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
+        for step in receipt.unhardened:
+            print(f"  not hardened: {step}")
+
+
+def tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
+    """Print that it is deleted, and how many databases still are to be."""
+    if as_json:
+        print(json.dumps({"deleted": True, "waiting": waiting}))
+    elif waiting:
+        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider; {FINISHES}")
+    else:
+        print(f"{subject}: deleted")
