@@ -6,9 +6,11 @@ server, which may not: it never opens an administrator's connection.
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from agentdb_mcp import assets
@@ -17,7 +19,7 @@ from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.services.access import AccessService, Premises
 from agentdb_mcp.settings import Settings
-from agentdb_mcp.store import Rotation, Store, open_keys
+from agentdb_mcp.store import Changes, Rotation, Store, open_keys
 
 if TYPE_CHECKING:
     from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
+    from agentdb_mcp.services.sweeper import Sweeper
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +41,10 @@ class App:
     server: "Server"
     store: Store
     access: AccessService
+    changes: Changes
     reconciler: "Reconciler"
     lifecycle: "LifecycleService"
+    sweeper: "Sweeper"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,18 @@ async def migrate(settings: Settings) -> tuple[str, ...]:
         return await store.migrate()
 
 
+async def work(settings: Settings, ready: Callable[[], None]) -> None:
+    """Carries out what is wanted until the process is told to end; `ready` is called once it has begun."""
+    from agentdb_mcp.services.worker import Worker
+
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    async with open_app(settings) as app:
+        ready()
+        await Worker(app.reconciler, app.changes).run(stop)
+
+
 async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotation:
     """Seals every connection URI under the current key; `tell` hears how many are done."""
     async with open_app(settings) as app:
@@ -89,6 +106,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The operator's program, on an up-to-date control plane."""
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
+    from agentdb_mcp.services.sweeper import Sweeper
 
     async with AsyncExitStack() as stack:
         server = await Server.open(settings, stack)
@@ -97,10 +115,13 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         providers = _providers(settings, server)
         for provider in providers:
             stack.push_async_callback(provider.close)
-        reconciler = Reconciler(store, {provider.name: provider for provider in providers})
-        access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
+        by_name = {provider.name: provider for provider in providers}
+        reconciler = Reconciler(store, by_name)
+        changes = await stack.enter_async_context(store.changes())
+        access = AccessService(store, changes, server.premises())
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
-        yield App(settings, server, store, access, reconciler, lifecycle)
+        sweeper = Sweeper(store, by_name)
+        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper)
 
 
 def _providers(settings: Settings, server: Server) -> "list[Provider]":
@@ -147,6 +168,7 @@ async def open_tools(
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
+    from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
@@ -167,8 +189,11 @@ async def open_tools(
         # The parsers are loaded by the first statement there is: better this one than the agent's.
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
-        queries = QueryService(turns, access, guard, policies, runner, settings.caps)
-        schema = SchemaService(turns, access, Catalog(pools))
+        cursors = Cursors(lambda: datetime.now(UTC))
+        queries = QueryService(
+            access, guard, policies, runner, turns=turns, cursors=cursors, caps=settings.caps
+        )
+        schema = SchemaService(access, Catalog(pools), turns=turns)
         yield AgentTools(principal, databases, queries, schema)
 
 

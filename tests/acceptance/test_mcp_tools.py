@@ -149,6 +149,54 @@ def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace:
             assert "Cut at the row limit" in result["content"][0]["text"]
 
 
+def test_an_agent_reads_page_by_page(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="4") as host:
+        page = host.call("query", sql="SELECT generate_series(1, $1::int)", params=[10])
+        seen = page["structuredContent"]["rows"]
+        while page["structuredContent"]["truncated"]:
+            cursor = page["structuredContent"]["next_cursor"]
+            assert cursor in page["content"][0]["text"]
+            again = host.call("query", cursor=cursor)["structuredContent"]
+            page = host.call("query", cursor=cursor)
+            assert again["rows"] == page["structuredContent"]["rows"]
+            seen += page["structuredContent"]["rows"]
+        assert seen == [[number] for number in range(1, 11)]
+        assert "next_cursor" not in page["structuredContent"]
+
+
+def test_a_cursor_keeps_to_its_statement_its_database_and_its_rows(home: Path, workspace: str) -> None:
+    sql = "SELECT n FROM generate_series(1, 9) n"
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="4") as host:
+        page = host.call("query", sql=sql, database="global", max_rows=2)["structuredContent"]
+        same = {"cursor": page["next_cursor"], "database": "global"}
+        assert host.call("query", **same)["structuredContent"]["rows"] == [[3], [4]]
+        assert host.call("query", **same, sql=sql, params=[])["structuredContent"]["rows"] == [[3], [4]]
+        assert host.call("query", **same, max_rows=9)["structuredContent"]["rows"] == [[3], [4], [5], [6]]
+        for other in ({"database": "agent"}, {"sql": sql + " "}, {"params": [1]}):
+            assert host.error("query", **{**same, **other})["code"] == "bad_argument"
+
+
+def test_forged_and_foreign_cursors_and_those_whose_rows_changed_lead_nowhere(
+    agentdb: Cli, home: Path, user: str, workspace: str
+) -> None:
+    sibling = f"{workspace}-2"
+    assert agentdb("workspace", "create", sibling, "--user", user).returncode == 0
+    read = {"sql": "SELECT n FROM numbers ORDER BY n", "max_rows": 1, "database": "global"}
+    with Host(home, "--workspace", workspace) as one, Host(home, "--workspace", sibling) as other:
+        one.call("execute_ddl", sql="CREATE TABLE numbers (n int)", database="global")
+        one.call("execute", sql="INSERT INTO numbers VALUES (1), (2), (3)", database="global")
+        cursor = one.call("query", **read)["structuredContent"]["next_cursor"]
+        assert one.call("query", cursor=cursor, database="global")["structuredContent"]["rows"] == [[2]]
+        for host, handle in ((other, cursor), (one, cursor + "x"), (one, ""), (one, "é" * 10_000)):
+            error = host.error("query", cursor=handle, database="global")
+            assert error["code"] == "cursor_expired"
+            assert "Run the statement again" in error["hint"]
+        other.call("execute", sql="DELETE FROM numbers WHERE n = 1", database="global")
+        error = one.error("query", cursor=cursor, database="global")
+        assert error["code"] == "cursor_expired"
+        assert "no longer gives the rows it gave before" in error["message"]
+
+
 @pytest.mark.parametrize(
     ("word", "served"), [("agent", ["agent"]), ("global", ["global"]), ("both", ["agent", "global"])]
 )

@@ -9,8 +9,9 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, SqlFailed
 from agentdb_mcp.core.guard import StatementClass
 from agentdb_mcp.core.results import Caps, Column
+from agentdb_mcp.execution.calls import MOST_RETURNED
 from agentdb_mcp.execution.pools import Pools
-from agentdb_mcp.execution.runner import MOST_RETURNED, Runner
+from agentdb_mcp.execution.runner import Runner
 from support.statements import approved, ddl, write
 from support.waiting import until
 from support.wire import through, watched

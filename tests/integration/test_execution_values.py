@@ -8,9 +8,10 @@ import pytest
 
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.results import Caps
+from agentdb_mcp.execution.calls import MOST_RETURNED
 from agentdb_mcp.execution.parameters import MOST_PARAMETERS
 from agentdb_mcp.execution.pools import Pools
-from agentdb_mcp.execution.runner import MOST_RETURNED, Runner
+from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.execution.session import MOST_BYTES
 from support.statements import approved
 

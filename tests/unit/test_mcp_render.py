@@ -105,8 +105,14 @@ def test_a_cut_answer_says_so_and_how_to_go_on(why: str, words: str) -> None:
     note = answer.text.splitlines()[-1]
     assert note.startswith(f"{words} after 2 rows: there are more.")
     assert "ORDER BY" in note
-    assert "OFFSET 2" in note
     assert answer.structured["truncated"] == why
+    assert "next_cursor" not in answer.structured
+
+
+def test_a_cut_answer_with_a_cursor_names_it_in_both_forms() -> None:
+    answer = render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="Abc-1"))
+    assert answer.text.splitlines()[-1].endswith("or go on with cursor Abc-1.")
+    assert answer.structured["next_cursor"] == "Abc-1"
 
 
 def test_a_change_says_how_many_rows_it_touched() -> None:
@@ -191,6 +197,7 @@ def test_an_error_repeats_no_megabytes() -> None:
     ("tool", "answer"),
     [
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="bytes", notices=("n",)))),
+        ("query", render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="c"))),
         ("execute", render.changes(Kind.AGENT, ResultSet((), (), "DELETE 2", affected=2))),
         ("execute", render.changes(Kind.AGENT, found((1,), affected=None, truncated="rows"))),
         ("execute_ddl", render.done(Kind.AGENT, ResultSet((), (), "CREATE TABLE"))),

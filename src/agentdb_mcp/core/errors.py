@@ -102,7 +102,14 @@ class Missing(AgentDbError):
     """What the request names is not there, or not there yet."""
 
     codes = frozenset(
-        {"database_not_found", "database_pending", "table_not_found", "user_not_found", "workspace_not_found"}
+        {
+            "cursor_expired",
+            "database_not_found",
+            "database_pending",
+            "table_not_found",
+            "user_not_found",
+            "workspace_not_found",
+        }
     )
 
 

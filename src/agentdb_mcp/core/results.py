@@ -36,6 +36,8 @@ class ResultSet:
     truncated: str | None = None
     """None, or why rows are missing: `rows` or `bytes`."""
     notices: tuple[str, ...] = field(default=())
+    next_cursor: str | None = None
+    """A handle for the rows that follow, when the answer was cut and can be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ SESSION_SETTINGS: Final = {
     "IntervalStyle": "iso_8601",
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
+    # Every scan begins at the table's beginning: what is read again comes in the same order.
+    "synchronize_seqscans": "off",
 }
 """Makes a value's text the same whatever the role or database was set to (docs/reference/values.md)."""
 

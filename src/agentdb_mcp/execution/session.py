@@ -4,8 +4,8 @@ asyncpg's own codecs are binary, have no value for some dates and ranges, and fa
 introspect (anyarray in pg_stats). Text has none of this; see docs/adr/0004-text-values.md.
 
 This is the only file that leans on asyncpg's internals (0.32, pinned): `_get_statement`, `_introspect_types`,
-`_process_log_message`, `_stmts_to_close`, `_transport`, `_protocol` (prepare, bind_execute, query, the state
-of cancels and transactions) and `settings.add_python_codec`.
+`_process_log_message`, `_stmts_to_close`, `_transport`, `_protocol` (prepare, bind_execute, bind, execute,
+query, the state of cancels and transactions) and `settings.add_python_codec`.
 tests/integration/test_execution_session.py fails loudly when one of them moves.
 """
 
@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import asyncpg
 
@@ -42,6 +42,8 @@ LONGEST_NOTICE: Final = 1_000
 
 _RESET: Final = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP"
 """asyncpg's own also calls pg_advisory_unlock_all, which hardened databases take away from everybody."""
+
+_PORTAL: Final = "page"
 
 _REPORTED: Final = (
     "standard_conforming_strings",
@@ -143,15 +145,34 @@ class Session(asyncpg.Connection):
 
         Raises Invalid for parameters that cannot be sent, before anything is.
         """
-        self.sent = False
-        texts = encode(params, prepared.parameters, self._types)
-        self.meter.left = allowance
-        self._gauge.left = max(MOST_BYTES, 2 * allowance)
-        self._check_open()
-        self.sent = True
-        self._half_way = False
+        texts = self._ready_to_send(prepared, params)
+        self._allow(allowance)
         rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
-        return Answer(tuple(map(tuple, rows)), tag.decode() if tag else "")
+        return _answer(rows, tag)
+
+    async def begin(self, how: LiteralString) -> None:
+        """Opens a transaction. A session that is given back in one is closed."""
+        self.sent = False
+        await self._protocol.query(f"BEGIN {how}", None)
+
+    async def roll_back(self) -> None:
+        """Ends a transaction, if one is open, as if nothing had been done in it."""
+        if self._protocol.is_in_transaction():
+            await self._protocol.query("ROLLBACK", None)
+
+    async def open_portal(self, prepared: Prepared, params: Sequence[JsonValue]) -> None:
+        """Starts it so that `next_rows` gives its rows piece by piece, all of one snapshot; in a transaction.
+
+        Raises Invalid as `execute_text` does.
+        """
+        texts = self._ready_to_send(prepared, params)
+        await self._protocol.bind(prepared.state, texts, _PORTAL, None)
+
+    async def next_rows(self, prepared: Prepared, *, most_rows: int, allowance: int) -> Answer:
+        """The next rows of the open portal, within the same bounds as those of `execute_text`."""
+        self._allow(allowance)
+        rows, tag, _ = await self._protocol.execute(prepared.state, _PORTAL, most_rows, True, None)
+        return _answer(rows, tag)
 
     def forget(self, sql: str) -> None:
         """Parse it anew next time: its result has changed under it."""
@@ -215,6 +236,18 @@ class Session(asyncpg.Connection):
         """Ends another session of the same role."""
         await self.fetchval("SELECT pg_catalog.pg_terminate_backend($1)", process)
 
+    def _ready_to_send(self, prepared: Prepared, params: Sequence[JsonValue]) -> list[str | None]:
+        self.sent = False
+        texts = encode(params, prepared.parameters, self._types)
+        self._check_open()
+        self.sent = True
+        self._half_way = False
+        return texts
+
+    def _allow(self, characters: int) -> None:
+        self.meter.left = characters
+        self._gauge.left = max(MOST_BYTES, 2 * characters)
+
     def _keep(self, sql: str, prepared: Prepared) -> None:
         self._prepared[sql] = prepared
         if len(self._prepared) > KEPT_STATEMENTS:
@@ -254,3 +287,7 @@ class Session(asyncpg.Connection):
         if len(self.notices) < MOST_NOTICES:
             text = f"{fields.get('S', 'NOTICE')}: {fields.get('M', '')}"
             self.notices.append(text[:LONGEST_NOTICE])
+
+
+def _answer(rows: list[Any], tag: bytes | None) -> Answer:
+    return Answer(tuple(map(tuple, rows)), tag.decode() if tag else "")

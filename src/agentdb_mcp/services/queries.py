@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.guard import ApprovedSql, Guard, Policy, Tool
+from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.cursors import Cursors, Reading, expired
 from agentdb_mcp.services.fairness import Turns
 
 LONG_STATEMENT = 4_096
@@ -20,18 +24,21 @@ class QueryService:
 
     def __init__(
         self,
-        turns: Turns,
         access: AccessService,
         guard: Guard,
         policies: Mapping[str, Policy],
         runner: Runner,
+        *,
+        turns: Turns,
+        cursors: Cursors,
         caps: Caps,
     ) -> None:
-        self._turns = turns
         self._access = access
         self._guard = guard
         self._policies = policies
         self._runner = runner
+        self._turns = turns
+        self._cursors = cursors
         self._caps = caps
 
     async def run(
@@ -46,14 +53,71 @@ class QueryService:
     ) -> ResultSet:
         """The rows of one statement, within the caps; `max_rows` can lower them, never raise them.
 
-        A database that is paused, pending or gone is refused before the statement is even read.
+        A database that is paused, pending or gone is refused before the statement is even read. A read that
+        was cut comes with a cursor to go on.
         """
         async with self._turns.turn(principal.workspace_id):
-            target = await self._access.resolve(principal, kind)
-            approved = await self._approve(sql, self._policies[target.policy], tool)
-            return await self._runner.run(target, approved, params, self._caps.lowered(rows=max_rows))
+            target, approved = await self._admitted(principal, kind, tool, sql)
+            found = await self._runner.run(target, approved, params, self._caps.lowered(rows=max_rows))
+            if found.truncated is None or tool != "query":
+                return found
+            return self._continuable(
+                principal, found, Reading(target.database_id, kind, sql, params, max_rows)
+            )
+
+    async def resume(
+        self,
+        principal: Principal,
+        kind: Kind,
+        cursor: str,
+        *,
+        sql: str | None = None,
+        params: Sequence[JsonValue] | None = None,
+        max_rows: int | None = None,
+    ) -> ResultSet:
+        """The rows that follow, from the same statement on the same database, judged and admitted anew.
+
+        Raises Missing("cursor_expired"), and Invalid for a database, a statement or parameters that are not
+        the cursor's own; they need not be given.
+        """
+        async with self._turns.turn(principal.workspace_id):
+            reading = self._cursors.find(principal, cursor)
+            _refuse_another(reading, kind, sql, params)
+            target, approved = await self._admitted(principal, kind, "query", reading.sql)
+            if target.database_id != reading.database_id:
+                raise expired()
+            caps = self._caps.lowered(rows=max_rows or reading.max_rows)
+            found = await self._runner.resume(target, approved, reading.params, caps, pages=reading.pages)
+            return found if found.truncated is None else self._continuable(principal, found, reading)
+
+    async def _admitted(
+        self, principal: Principal, kind: Kind, tool: Tool, sql: str
+    ) -> tuple[Target, ApprovedSql]:
+        target = await self._access.resolve(principal, kind)
+        return target, await self._approve(sql, self._policies[target.policy], tool)
 
     async def _approve(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
         if len(sql) < LONG_STATEMENT:
             return self._guard.approve(sql, policy, tool)
         return await asyncio.to_thread(self._guard.approve, sql, policy, tool)
+
+    def _continuable(self, principal: Principal, found: ResultSet, before: Reading) -> ResultSet:
+        pages = (*before.pages, Page.of(found.columns, found.rows))
+        return replace(found, next_cursor=self._cursors.keep(principal, replace(before, pages=pages)))
+
+
+def _refuse_another(
+    reading: Reading, kind: Kind, sql: str | None, params: Sequence[JsonValue] | None
+) -> None:
+    if kind is not reading.kind:
+        raise Invalid(
+            "bad_argument",
+            f"This cursor goes on in the {reading.kind} database, not in {kind}.",
+            f'Send it with database "{reading.kind}".',
+        )
+    if sql not in {None, reading.sql} or (params is not None and list(params) != list(reading.params)):
+        raise Invalid(
+            "bad_argument",
+            "This cursor goes on with another statement or other params.",
+            "Send it without sql and params.",
+        )

@@ -11,10 +11,10 @@ from agentdb_mcp.services.fairness import Turns
 class SchemaService:
     """Reads the catalogs as the agent's own reader role: nobody sees more than the agent may."""
 
-    def __init__(self, turns: Turns, access: AccessService, catalog: Catalog) -> None:
-        self._turns = turns
+    def __init__(self, access: AccessService, catalog: Catalog, *, turns: Turns) -> None:
         self._access = access
         self._catalog = catalog
+        self._turns = turns
 
     async def list_tables(
         self, principal: Principal, kind: Kind, *, schema: str | None = None, pattern: str | None = None

@@ -30,8 +30,13 @@ def checked(tool: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
             raise _unknown(tool, name)
     for name in tool.input_schema.get("required", ()):
         if name not in arguments:
-            raise _refused(tool, f"{tool.name} needs the argument {name}.")
+            raise missing(tool, name)
     return {name: _fitting(tool, name, value, properties[name]) for name, value in arguments.items()}
+
+
+def missing(tool: ToolSpec, name: str) -> Invalid:
+    """What to say when an argument that is needed was left out."""
+    return _refused(tool, f"{tool.name} needs the argument {name}.")
 
 
 def unknown_tool(name: str, tools: Mapping[str, ToolSpec]) -> Invalid:

@@ -12,7 +12,7 @@ from agentdb_mcp.core.errors import AgentDbError, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import ResultSet
 from agentdb_mcp.entrypoints.mcp import render, tables
-from agentdb_mcp.entrypoints.mcp.arguments import checked, unknown_tool
+from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.services.queries import QueryService
@@ -65,6 +65,10 @@ class AgentTools:
         return self._specs[name]
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        if "cursor" in arguments:
+            return render.rows(kind, await self._resume(kind, arguments))
+        if "sql" not in arguments:
+            raise missing(self._specs["query"], "sql")
         return render.rows(kind, await self._run("query", kind, arguments))
 
     async def _execute(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
@@ -80,6 +84,16 @@ class AgentTools:
             tool,
             arguments["sql"],
             arguments.get("params", ()),
+            max_rows=arguments.get("max_rows"),
+        )
+
+    async def _resume(self, kind: Kind, arguments: Arguments) -> ResultSet:
+        return await self._queries.resume(
+            self._principal,
+            kind,
+            arguments["cursor"],
+            sql=arguments.get("sql"),
+            params=arguments.get("params"),
             max_rows=arguments.get("max_rows"),
         )
 

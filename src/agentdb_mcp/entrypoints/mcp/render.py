@@ -35,7 +35,7 @@ def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
     note = _go_on(found) if found.truncated else ""
     return ToolAnswer(
         lines(f"{kind}: {_rows(len(found.rows))}", data_block(_table(found)), note),
-        {"database": str(kind), **_typed(found)},
+        {"database": str(kind), **_typed(found), **_cursor(found)},
     )
 
 
@@ -127,12 +127,21 @@ def _notices(made: ResultSet) -> dict[str, list[str]]:
     return {"notices": told} if told else {}
 
 
+def _cursor(found: ResultSet) -> dict[str, str]:
+    return {"next_cursor": found.next_cursor} if found.next_cursor else {}
+
+
 def _go_on(found: ResultSet) -> str:
     why = "by their size" if found.truncated == "bytes" else "at the row limit"
     narrower = "fewer or shorter columns, or " if found.truncated == "bytes" else ""
+    further = (
+        f"cursor {found.next_cursor}"
+        if found.next_cursor
+        else "ORDER BY a unique key and WHERE key > the last here"
+    )
     return (
         f"Cut {why} after {_rows(len(found.rows))}: there are more. Ask for {narrower}an aggregate, "
-        f"or go on with ORDER BY a unique key and WHERE key > the last here (or OFFSET {len(found.rows)})."
+        f"or go on with {further}."
     )
 
 
