@@ -73,6 +73,7 @@ async def sees(runner: Runner, target: Target, sql: str) -> Any:
 
 
 async def test_a_statement_is_stopped_at_its_deadline(runner: Runner, target: Target, admin: Any) -> None:
+    assert await sees(runner, target, "SELECT 'connected'") == "connected"
     with pytest.raises(Unavailable) as caught:
         await runner.run(target, approved("SELECT pg_sleep(60) /* deadline */"), [], Caps(seconds=0.2))
     assert caught.value.code == "query_timeout"
