@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from agentdb_mcp.core.guard.classes import StatementClass, Tool, tool_of
+from agentdb_mcp.core.guard.classes import TOOLS, StatementClass, Tool, tool_of
 from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, NameKind, Trait
 from agentdb_mcp.core.guard.policy import Policy
 
@@ -65,25 +65,36 @@ _INSTEAD: Final = {
     "REVOKE": "Rights in this database are the server's to give.",
     "ALTER DEFAULT PRIVILEGES": "Rights in this database are the server's to give.",
     "TRUNCATE": "Use DELETE with a WHERE clause.",
+    "CREATE DATABASE": "Use CREATE SCHEMA to keep things apart.",
+    "CREATE ROLE": "Rights in this database are the server's to give.",
+    "ALTER EXTENSION": "Extensions are installed already.",
+    "DROP EXTENSION": "Leave it: an extension that is not used harms nothing.",
 }
+"""By command, or by its first word."""
 
 
 def _command(command: Command, policy: Policy) -> Iterator[Objection]:
     if policy.allows(command.name):
         return
     rule = _CLASS_RULES.get(command.klass, "statement.command")
-    instead = _INSTEAD.get(command.name.partition(" ")[0], _INSTEAD.get(command.name, "Leave it out."))
+    tool = tool_of(command.klass)
+    if tool is not None and not policy.serves(tool):
+        instead = _open_tools(policy)
+    else:
+        instead = _INSTEAD.get(command.name) or _INSTEAD.get(command.name.split()[0], "Leave it out.")
     yield Objection(rule, command.name, command.position, {"instead": instead})
 
 
+def _open_tools(policy: Policy) -> str:
+    return f"This database serves only {' and '.join(tool for tool in TOOLS if policy.serves(tool))}."
+
+
 def _tool(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection]:
-    right = tool_of(facts.klass)
+    top, right = facts.commands[0], tool_of(facts.klass)
     if right is None or not policy.serves(right):
-        top = facts.commands[0] if facts.commands else Command("The statement", facts.klass, None, top=True)
-        yield Objection("statement.command", top.name, top.position, {"instead": "Only reading is allowed."})
+        yield Objection("statement.command", top.name, top.position, {"instead": _open_tools(policy)})
     elif tool is not None and tool != right:
         words = {"tool": tool, "right": right}
-        top = facts.commands[0]
         yield Objection("tool.mismatch", f"{top.name} (class {facts.klass})", top.position, words)
 
 

@@ -1,6 +1,6 @@
 """Bodies held in strings: read by the same rules as the statement around them, or not at all."""
 
-import re
+from itertools import pairwise
 from typing import Final
 
 from agentdb_mcp.core.guard import plpgsql
@@ -8,7 +8,7 @@ from agentdb_mcp.core.guard.collector import Collector, RoutineBody, Step
 from agentdb_mcp.core.guard.declarations import declarations, mended
 from agentdb_mcp.core.guard.facts import Feature
 from agentdb_mcp.core.guard.gates import shape
-from agentdb_mcp.core.guard.lexer import TokenKind, code, tokens
+from agentdb_mcp.core.guard.lexer import TokenKind, code
 from agentdb_mcp.core.guard.parser import SyntaxRefused, TooDeep, Tree, parse, parse_routine
 from agentdb_mcp.core.guard.policy import Limits
 from agentdb_mcp.core.guard.walk import walk
@@ -20,8 +20,6 @@ MAX_PIECES: Final = 800
 
 _MENDINGS: Final = 5
 """Attempts to give the library types that it understands."""
-
-_BORROWED_TYPE: Final = re.compile(r"%\s*(?:row)?type\b", re.IGNORECASE)
 
 
 class Routines:
@@ -109,7 +107,7 @@ class Routines:
         elif piece.mode == plpgsql.Mode.STATEMENT:
             self._one(body, piece.text)
         elif piece.mode == plpgsql.Mode.TYPE:
-            if not _BORROWED_TYPE.search(piece.text):
+            if not _is_borrowed(piece.text):
                 self._one(body, f"SELECT NULL::{piece.text}")
         elif piece.mode == plpgsql.Mode.EXPRESSION:
             self._one(body, f"SELECT {piece.text}")
@@ -124,11 +122,10 @@ class Routines:
 
     def _dynamic(self, body: RoutineBody, text: str) -> None:
         """SQL made at run time cannot be judged now, except where it is one constant."""
-        parts = list(tokens(text))
         [raw] = parse(f"SELECT {text}")
         constant = _string_constant(raw["stmt"])
         if constant is None:
-            self._collector.trait(Feature.DYNAMIC_SQL, " ".join(part.text for part in parts)[:60], body.at)
+            self._collector.trait(Feature.DYNAMIC_SQL, " ".join(text.split())[:60], body.at)
         else:
             self._statements(body, constant)
 
@@ -143,6 +140,12 @@ def _string_constant(statement: Tree) -> str | None:
             return text
         case _:
             return None
+
+
+def _is_borrowed(type_name: str) -> bool:
+    """Whether the type is that of a column or a table: `t.c%TYPE`, `t%ROWTYPE`."""
+    words = [token.text.lower() for token in code(type_name)]
+    return any(pair in {("%", "type"), ("%", "rowtype")} for pair in pairwise(words))
 
 
 def _assignment(text: str) -> tuple[str, str]:
