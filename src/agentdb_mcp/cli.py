@@ -141,6 +141,27 @@ def reconcile(*, as_json: AsJson = False) -> None:
 
 
 @cli.command()
+def worker() -> None:
+    """Carry out what is wanted, as soon as it is, until told to end. Any number may run at once."""
+    from agentdb_mcp.app import work
+
+    asyncio.run(work(settings_of_environment(), lambda: print("working", flush=True)))
+
+
+@cli.command()
+def sweep(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for databases at the provider that nobody wants, and for rows whose database is gone."""
+    from agentdb_mcp.sweeping import sweep_and_tell
+
+    if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+@cli.command()
 def migrate() -> None:
     """Bring the control plane's schema up to this build's."""
     from agentdb_mcp.app import migrate as bring_up
@@ -285,3 +306,8 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - no traceback at a user: it may hold values, and helps nobody
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        print(f"error internal: {type(error).__name__} at {frame.name}:{frame.lineno}", file=sys.stderr)
+        print("  This is a fault of ours. Please report it with the line above.", file=sys.stderr)
+        sys.exit(1)

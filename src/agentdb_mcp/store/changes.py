@@ -29,11 +29,21 @@ class Changes:
         self._control_plane = control_plane
         self._count = 0
         self._listening = False
+        self._news = asyncio.Event()
 
     @property
     def version(self) -> int | None:
         """What was looked up at the same version is still true. None: changes are not heard at the moment."""
         return self._count if self._listening else None
+
+    async def wait(self, version: int | None, seconds: float) -> None:
+        """Until something changed since that version, or for so long."""
+        known = self._count if version is None else version
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._count <= known:
+                    self._news.clear()
+                    await self._news.wait()
 
     @asynccontextmanager
     async def heard(self) -> AsyncGenerator["Changes"]:
@@ -59,7 +69,7 @@ class Changes:
             with translated():
                 connection.add_termination_listener(partial(self._lose, lost))
                 await connection.add_listener(CHANNEL, self._hear)
-                self._count += 1
+                self._hear()
                 self._listening = not lost.is_set()
                 await self._watch(connection, lost)
         finally:
@@ -75,6 +85,7 @@ class Changes:
 
     def _hear(self, *_: Any) -> None:
         self._count += 1
+        self._news.set()
 
     def _lose(self, lost: asyncio.Event, _: asyncpg.Connection) -> None:
         self._listening = False

@@ -1,0 +1,44 @@
+"""`agentdb sweep`: search, set right, and say what was found."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from agentdb_mcp.services.sweeper import DISCARDED, Finding, Plight, Sweep
+
+if TYPE_CHECKING:
+    from agentdb_mcp.app import App
+
+
+async def sweep_and_tell(app: "App", *, dry_run: bool, as_json: bool) -> bool:
+    """Search for orphans and, unless it is a dry run, set right what was found. True: nothing is left."""
+    swept = await app.sweeper.sweep(dry_run=dry_run)
+    failed = () if dry_run else (await app.reconciler.run_due()).failed
+    if as_json:
+        print(json.dumps({**asdict(swept), "dry_run": dry_run, "failed": dict(failed)}))
+    else:
+        _tell(swept, dry_run=dry_run)
+        for database_id, code in failed:
+            print(f"  {database_id}: {code}")
+    left = dry_run or any(each.error or each.plight is Plight.RENAMED for each in swept.findings)
+    return not swept.unjudged and not failed and not (left and swept.findings)
+
+
+def _tell(swept: Sweep, *, dry_run: bool) -> None:
+    for finding in swept.findings:
+        print(f"{finding.provider}: {finding.project_id} (database {finding.database_id}): {finding.plight}")
+        print(f"  {_deed(finding, dry_run=dry_run)}")
+    for reason in swept.unjudged:
+        print(f"nothing was judged at {reason}")
+    if not swept.findings and not swept.unjudged:
+        print("no orphans")
+
+
+def _deed(finding: Finding, *, dry_run: bool) -> str:
+    if finding.plight is Plight.RENAMED:
+        return "left to you"
+    if dry_run:
+        return "nothing was done: this is a dry run"
+    if finding.error:
+        return f"not done: {finding.error}"
+    return "deleted" if finding.plight in DISCARDED else "handed to the reconciler"

@@ -1,0 +1,58 @@
+"""The processes an operator leaves running, and the search for orphans, by their commands."""
+
+import json
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.commands import Cli
+from support.hosts import command, environment
+
+
+@contextmanager
+def worker(home: Path, **more: str) -> Iterator["subprocess.Popen[str]"]:
+    """A running `agentdb worker`, which ends by SIGTERM with exit code 0 and nothing said."""
+    with subprocess.Popen(
+        command("worker"),
+        env=environment(home, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "working\n"
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+
+
+def test_commands_work_beside_two_workers_which_end_when_told_to(home: Path, agentdb: Cli, user: str) -> None:
+    place = f"workspace-{uuid.uuid4().hex[:8]}"
+    with worker(home), worker(home):
+        made = agentdb("workspace", "create", place, "--user", user, "--json")
+        assert made.returncode == 0, made.stderr
+        assert json.loads(made.stdout)["pending"] is None
+        paused = agentdb("database", "pause", json.loads(made.stdout)["id"], "--json")
+        assert json.loads(paused.stdout)["observed"] == "paused"
+
+
+def test_a_sweep_that_finds_nothing_says_so(agentdb: Cli, user: str) -> None:
+    for arguments in ((), ("--dry-run",)):
+        swept = agentdb("sweep", *arguments)
+        assert (swept.returncode, swept.stdout) == (0, "no orphans\n"), swept.stderr
+    answer = json.loads(agentdb("sweep", "--json").stdout)
+    assert answer == {"findings": [], "unjudged": [], "dry_run": False, "failed": {}}
+
+
+def test_a_change_of_plan_is_made_by_a_command(agentdb: Cli, user: str) -> None:
+    for _ in range(2):
+        changed = agentdb("user", "plan", user, "team", "--json")
+        assert json.loads(changed.stdout) == {"plan": "team", "waiting": 0}, changed.stderr
+    refused = agentdb("user", "plan", user, "platinum")
+    assert (refused.returncode, "free, pro, team, enterprise" in refused.stderr) == (1, True)
+    assert "user_not_found" in agentdb("user", "plan", "nobody-there", "pro").stderr

@@ -1,0 +1,195 @@
+"""Orphans both ways, at Neon's stand-in and on a server: found, told, set right, and never guessed at."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from agentdb_mcp.core.databases import DatabaseSpec, Desired, Kind, ManagedDatabase, Observed
+from agentdb_mcp.core.ids import UserId, WorkspaceId
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.services.lifecycle import LifecycleService
+from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.services.sweeper import Plight, Sweep, Sweeper
+from agentdb_mcp.store import Store
+from support.lives import found
+from support.neon import Neon, neon_at, neon_spec
+from support.postgres import run_sql
+from support.servers import fresh_spec, lets_in, plain_administrator
+
+ADA, RESEARCH = UserId("ada"), WorkspaceId("research")
+
+
+@pytest.fixture
+async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
+    async with neon_at(admin_uri) as neon:
+        yield neon
+
+
+@pytest.fixture
+def sweeper(store: Store, neon: Neon) -> Sweeper:
+    return Sweeper(store, {"neon": neon.provider})
+
+
+@pytest.fixture
+def reconciler(store: Store, neon: Neon) -> Reconciler:
+    return Reconciler(store, {"neon": neon.provider})
+
+
+@pytest.fixture
+def lifecycle(store: Store, reconciler: Reconciler) -> LifecycleService:
+    return LifecycleService(store, reconciler, provider="neon")
+
+
+@pytest.fixture
+async def shared(lifecycle: LifecycleService) -> ManagedDatabase:
+    """A user's database, made."""
+    return (await lifecycle.register_user(ADA)).database
+
+
+def plights(swept: Sweep) -> list[tuple[str, Plight]]:
+    assert swept.unjudged == ()
+    return [(each.project_id, each.plight) for each in swept.findings]
+
+
+async def test_where_everything_has_its_partner_nothing_is_found(
+    neon: Neon, sweeper: Sweeper, lifecycle: LifecycleService, shared: ManagedDatabase
+) -> None:
+    await lifecycle.create_workspace(RESEARCH, ADA)
+    await lifecycle.set_state(shared.id, Desired.PAUSED)
+    neon.sent()
+    assert plights(await sweeper.sweep(dry_run=False)) == []
+    assert neon.sent() == [("GET", "/projects")]
+
+
+async def test_a_project_no_row_speaks_of_is_deleted_and_not_in_a_dry_run(
+    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
+) -> None:
+    made = await neon.provider.create(neon_spec())
+    for dry_run in (True, False):
+        assert len(neon.projects()) == 2
+        assert plights(await sweeper.sweep(dry_run=dry_run)) == [(made.project_id, Plight.NOBODYS)]
+    assert [each.id for each in neon.projects()] == [shared.project_id]
+    assert plights(await sweeper.sweep(dry_run=False)) == []
+
+
+async def test_the_second_project_of_a_database_is_deleted_and_the_recorded_one_kept(
+    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
+) -> None:
+    double = await neon.api.create_project({"name": f"agentdb-global-{shared.id}"})
+    assert plights(await sweeper.sweep(dry_run=False)) == [(double.project.id, Plight.DOUBLE)]
+    assert [each.id for each in neon.projects()] == [shared.project_id]
+
+
+async def test_a_project_that_outlived_its_delete_is_deleted_by_the_next_pass(
+    neon: Neon, sweeper: Sweeper, reconciler: Reconciler, lifecycle: LifecycleService, shared: ManagedDatabase
+) -> None:
+    agents = (await lifecycle.create_workspace(RESEARCH, ADA)).database
+    await lifecycle.delete_workspace(RESEARCH, ADA)
+    late = await neon.api.create_project({"name": f"agentdb-agent-{agents.id}"})
+    assert plights(await sweeper.sweep(dry_run=False)) == [(late.project.id, Plight.UNDEAD)]
+    assert (await reconciler.run_due()).done == 1
+    assert [each.id for each in neon.projects()] == [shared.project_id]
+
+
+async def test_a_row_whose_project_is_gone_is_made_whole_by_the_next_pass(
+    neon: Neon, store: Store, sweeper: Sweeper, reconciler: Reconciler, shared: ManagedDatabase
+) -> None:
+    await neon.provider.create(DatabaseSpec(shared.id, Kind.AGENT))  # so that something of ours is there
+    await neon.api.delete_project(shared.project_id or "")
+    swept = plights(await sweeper.sweep(dry_run=False))
+    assert (shared.project_id, Plight.MISSING) in swept
+    assert (await reconciler.run_due()).done == 1
+    assert (await found(store, shared.id)).observed is Observed.ACTIVE
+    writer, _ = await store.open_credentials(shared.id)
+    assert await lets_in(writer)
+
+
+async def test_nothing_is_done_on_a_listing_that_is_not_complete(
+    neon: Neon, store: Store, sweeper: Sweeper, shared: ManagedDatabase
+) -> None:
+    await neon.provider.create(neon_spec())
+    neon.fake.account.unavailable = {shared.project_id or ""}
+    swept = await sweeper.sweep(dry_run=False)
+    assert (swept.findings, len(swept.unjudged)) == ((), 1)
+    assert len(neon.projects()) == 2
+    assert (await found(store, shared.id)).observed is Observed.ACTIVE
+
+
+async def test_an_empty_control_plane_deletes_nobodys_projects(neon: Neon, sweeper: Sweeper) -> None:
+    await neon.provider.create(neon_spec())
+    swept = await sweeper.sweep(dry_run=False)
+    assert "is it the right one?" in swept.unjudged[0]
+    assert len(neon.projects()) == 1
+
+
+async def test_a_key_that_shows_nothing_proves_nothing(
+    neon: Neon, store: Store, shared: ManagedDatabase
+) -> None:
+    async with neon.another(org_id="org-of-someone-else") as theirs:
+        swept = await Sweeper(store, {"neon": theirs}).sweep(dry_run=False)
+    assert "is it the right key?" in swept.unjudged[0]
+    assert (await found(store, shared.id)).observed is Observed.ACTIVE
+
+
+async def test_projects_of_others_and_users_own_are_left_alone(
+    neon: Neon,
+    sweeper: Sweeper,
+    lifecycle: LifecycleService,
+    shared: ManagedDatabase,
+    control_uri: ConnectionUri,
+) -> None:
+    await lifecycle.create_workspace(RESEARCH, ADA)
+    await run_sql(
+        control_uri,
+        "UPDATE workspace_database SET ownership_type = 'user', neon_project_id = 'elsewhere-1'",
+    )
+    for name in ("theirs", "agentdb-staging-agent", f"other-agent-{shared.id}"):
+        await neon.api.create_project({"name": name})
+    assert plights(await sweeper.sweep(dry_run=False)) == []
+    assert len(neon.projects()) == 5
+
+
+async def test_a_project_in_use_that_bears_our_mark_is_left_to_people(
+    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
+) -> None:
+    await neon.api.rename_project(shared.project_id or "", f"agentdb-deleted-{shared.id}")
+    assert plights(await sweeper.sweep(dry_run=False)) == [(shared.project_id, Plight.RENAMED)]
+    assert len(neon.projects()) == 1
+
+
+async def test_on_a_server_only_this_installations_databases_are_swept(
+    store: Store, admin_uri: ConnectionUri
+) -> None:
+    ours, theirs = [ServerProvider(await plain_administrator(admin_uri), name="local") for _ in range(2)]
+    await LifecycleService(store, Reconciler(store, {"local": ours}), provider="local").register_user(ADA)
+    orphan, foreign = fresh_spec(), fresh_spec()
+    await ours.create(orphan)
+    await theirs.create(foreign)
+    sweeper = Sweeper(store, {"local": ours})
+    for dry_run in (True, False):
+        assert await ours.observe(orphan, None) is Observed.ACTIVE
+        swept = plights(await sweeper.sweep(dry_run=dry_run))
+        assert swept == [(f"d_{orphan.id.replace('-', '')}", Plight.NOBODYS)]
+    assert await ours.observe(orphan, None) is Observed.DELETED
+    assert await theirs.observe(foreign, None) is Observed.ACTIVE
+    assert plights(await sweeper.sweep(dry_run=False)) == []
+    await theirs.delete(foreign, None)
+    for row in await store.list_databases(ADA):
+        await ours.delete(DatabaseSpec(row.id, row.kind), None)
+
+
+async def test_on_a_server_a_database_dropped_by_hand_is_found(
+    store: Store, admin_uri: ConnectionUri
+) -> None:
+    provider = ServerProvider(await plain_administrator(admin_uri), name="local")
+    reconciler = Reconciler(store, {"local": provider})
+    lifecycle = LifecycleService(store, reconciler, provider="local")
+    dropped = (await lifecycle.register_user(ADA)).database
+    await lifecycle.create_workspace(RESEARCH, ADA)
+    await run_sql(admin_uri, f"DROP DATABASE {dropped.database_name} WITH (FORCE)")
+    swept = plights(await Sweeper(store, {"local": provider}).sweep(dry_run=False))
+    assert swept == [(dropped.project_id, Plight.MISSING)]
+    assert (await reconciler.run_due()).done == 1
+    assert (await found(store, dropped.id)).observed is Observed.ACTIVE
+    assert await lifecycle.delete_user(ADA) == 0
