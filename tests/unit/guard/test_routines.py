@@ -1,10 +1,15 @@
 """Bodies in strings are read like the statement around them."""
 
+import json
+from pathlib import Path
+
+import pgparse
 import pytest
 
 from agentdb_mcp.core.guard.analysis import analyse
 from agentdb_mcp.core.guard.declarations import declarations
 from agentdb_mcp.core.guard.facts import Feature, NameKind
+from agentdb_mcp.core.guard.lexer import tokens
 
 
 @pytest.fixture
@@ -99,6 +104,31 @@ def test_everything_found_in_a_body_stands_where_the_routine_does(facts):
     found = facts("/* é */ DO $$ BEGIN PERFORM f1(); END $$")
     [call] = [name for name in found.names if name.kind is NameKind.FUNCTION]
     assert call.position == 9
+
+
+def test_defaults_are_the_ones_that_the_library_finds(friendly_routines):
+    found = 0
+    for sql, body in friendly_routines:
+        [tree] = pgparse.parse_pgsql(sql)
+        variables = [datum.get("PLpgSQL_var", {}) for datum in tree["PLpgSQL_function"]["datums"]]
+        theirs = {v["default_val"]["PLpgSQL_expr"]["query"].strip() for v in variables if "default_val" in v}
+        ours = {declared.default.strip() for declared in declarations(body) if declared.default is not None}
+        assert theirs <= ours
+        found += len(theirs)
+    assert found >= 4
+
+
+@pytest.fixture
+def friendly_routines():
+    """Routines whose text the library reads as it is, with their bodies."""
+    corpus = Path(__file__).parents[2] / "security" / "corpus" / "friendly.jsonl"
+    statements = [json.loads(line)["sql"] for line in corpus.read_text(encoding="utf-8").splitlines()]
+    routines = []
+    for sql in statements:
+        bodies = [token.text for token in tokens(sql) if token.text.startswith("$")]
+        if len(bodies) == 1 and "plpgsql" in sql and "u.name" not in sql and "r.name" not in sql:
+            routines.append((sql, bodies[0].strip("$").removeprefix("body$").removesuffix("$body")))
+    return routines
 
 
 DECLARED = [
