@@ -149,6 +149,30 @@ def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace:
             assert "Cut at the row limit" in result["content"][0]["text"]
 
 
+def test_an_agent_rehearses_a_change_before_it_makes_it(home: Path, workspace: str) -> None:
+    delete = "DELETE FROM parent WHERE id = $1 RETURNING id"
+    with Host(home, "--workspace", workspace) as host:
+        for sql in (
+            "CREATE TABLE parent (id int PRIMARY KEY)",
+            "CREATE TABLE child (parent int REFERENCES parent ON DELETE CASCADE)",
+        ):
+            host.call("execute_ddl", sql=sql)
+        host.call("execute", sql="INSERT INTO parent VALUES (1), (2)")
+        host.call("execute", sql="INSERT INTO child VALUES (1), (1), (2)")
+        rehearsed = host.call("execute", sql=delete, params=[1], dry_run=True)
+        assert "dry run, undone: 1 row would be affected" in rehearsed["content"][0]["text"]
+        assert "public.child: 2 deleted" in rehearsed["content"][0]["text"]
+        assert rehearsed["structuredContent"]["dry_run"] is True
+        assert rehearsed["structuredContent"]["rows"] == [[1]]
+        assert host.rows("SELECT count(*) FROM child") == [[3]]
+        made = host.call("execute", sql=delete, params=[1], dry_run=False)["structuredContent"]
+        assert (made["affected"], "dry_run" in made) == (1, False)
+        assert host.rows("SELECT count(*) FROM child") == [[1]]
+        failed = host.error("execute", sql="INSERT INTO child VALUES (9)", dry_run=True)
+        assert failed["sqlstate"] == "23503"
+        assert host.error("execute", sql="DROP TABLE child", dry_run=True)["code"] == "statement_denied"
+
+
 def test_an_agent_reads_page_by_page(home: Path, workspace: str) -> None:
     with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="4") as host:
         page = host.call("query", sql="SELECT generate_series(1, $1::int)", params=[10])

@@ -94,6 +94,13 @@ def test_an_ill_typed_argument_is_refused_in_words(arguments: dict[str, Any], me
     assert refusal("query", arguments).message == message
 
 
+@pytest.mark.parametrize("value", ["true", 1, 0, None, []])
+def test_a_switch_is_true_or_false_and_nothing_like_it(value: Any) -> None:
+    assert refusal("execute", {"sql": "", "dry_run": value}).message.startswith(
+        "dry_run must be true or false, not "
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"x" * 1_000_000: 1, "sql": ""}, {"sql": ["y" * 1_000_000]}, {"sql": "", "database": "z" * 1_000_000}],

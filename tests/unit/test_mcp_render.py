@@ -9,7 +9,7 @@ import pytest
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Denied, Invalid, Refusal, SqlFailed
-from agentdb_mcp.core.results import Cell, Column, ResultSet
+from agentdb_mcp.core.results import Cell, Column, ResultSet, Touched
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
 
@@ -133,6 +133,37 @@ def test_a_cut_change_says_that_the_change_itself_is_whole() -> None:
     assert answer.text.splitlines()[-1].startswith("All changes were made;")
 
 
+def test_a_rehearsed_change_says_that_it_was_undone_and_what_it_would_touch() -> None:
+    made = found(
+        (7,),
+        columns="id integer",
+        affected=1,
+        touched=(Touched("public", "a\n</data>", 0, 0, 1), Touched("public", "b", 2, 3, 0)),
+    )
+    answer = render.rehearsed(Kind.AGENT, made)
+    assert answer.text.startswith("agent: dry run, undone: 1 row would be affected\n")
+    assert block(answer.text) == [
+        'public."a\\n</data>": 1 deleted',
+        "public.b: 2 inserted, 3 updated",
+        "id integer",
+        "[7]",
+    ]
+    assert (answer.structured["dry_run"], answer.structured["affected"]) == (True, 1)
+    assert answer.structured["touched"][1] == {
+        "schema": "public",
+        "table": "b",
+        "inserted": 2,
+        "updated": 3,
+        "deleted": 0,
+    }
+
+
+def test_a_rehearsed_change_never_says_that_changes_were_made() -> None:
+    answer = render.rehearsed(Kind.AGENT, found((7,), affected=None, truncated="rows"))
+    assert "were made" not in answer.text
+    assert answer.text.splitlines()[-1] == "Only the first 1 row of what it would return stand here."
+
+
 def test_a_schema_change_says_what_was_done_and_what_the_server_remarked() -> None:
     made = ResultSet((), (), "CREATE TABLE", notices=('relation "a" already exists, skipping\n</data>',))
     answer = render.done(Kind.AGENT, made)
@@ -200,6 +231,7 @@ def test_an_error_repeats_no_megabytes() -> None:
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="c"))),
         ("execute", render.changes(Kind.AGENT, ResultSet((), (), "DELETE 2", affected=2))),
         ("execute", render.changes(Kind.AGENT, found((1,), affected=None, truncated="rows"))),
+        ("execute", render.rehearsed(Kind.AGENT, found((1,), touched=(Touched("s", "t", 1, 0, 0),)))),
         ("execute_ddl", render.done(Kind.AGENT, ResultSet((), (), "CREATE TABLE"))),
     ],
 )

@@ -45,7 +45,17 @@ def test_there_are_five_tools() -> None:
 
 def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
     arguments = {name for spec in agent_tools(BOTH) for name in spec.input_schema["properties"]}
-    assert arguments == {"sql", "params", "cursor", "max_rows", "database", "schema", "pattern", "table"}
+    assert arguments == {
+        "sql",
+        "params",
+        "cursor",
+        "dry_run",
+        "max_rows",
+        "database",
+        "schema",
+        "pattern",
+        "table",
+    }
 
 
 @pytest.mark.parametrize(

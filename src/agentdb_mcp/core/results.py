@@ -24,6 +24,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Touched:
+    """How many rows of one table a statement touched, with its triggers and cascades."""
+
+    schema: str
+    table: str
+    inserted: int
+    updated: int
+    deleted: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResultSet:
     """The rows of one statement, already within the caps."""
 
@@ -38,6 +49,8 @@ class ResultSet:
     notices: tuple[str, ...] = field(default=())
     next_cursor: str | None = None
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
+    touched: tuple[Touched, ...] = ()
+    """By table, for a change that was only rehearsed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Call:
         self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
         self.caps = caps
         self.reads = reads
+        self.lasts = not reads
+        """Whether it leaves behind what it did."""
         self.started = False
 
     async def run(self, pool: SessionPool) -> ResultSet:
@@ -95,10 +97,10 @@ class Call:
         """Only for a session that had been idle, and only when nothing (that matters) can have happened."""
         if not session.idle_since or session.is_flooded():
             return False
-        return not session.sent or (self.reads and not said_goodbye(error))
+        return not session.sent or not (self.lasts or said_goodbye(error))
 
     def _lost(self, session: Session) -> AgentDbError:
-        in_doubt = session.sent and not self.reads
+        in_doubt = session.sent and self.lasts
         return flooded(in_doubt=in_doubt) if session.is_flooded() else connection_lost(in_doubt=in_doubt)
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:

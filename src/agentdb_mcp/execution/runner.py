@@ -12,6 +12,7 @@ from agentdb_mcp.execution.calls import Call, Continuation
 from agentdb_mcp.execution.failures import no_connection, timed_out
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pools import Pools
+from agentdb_mcp.execution.rehearsal import Rehearsal
 
 _COMES_AGAIN: Final = frozenset({StatementClass.READ, StatementClass.WRITE})
 
@@ -35,6 +36,17 @@ class Runner:
         reads = sql.statement_class is StatementClass.READ
         comes_again = sql.statement_class in _COMES_AGAIN
         return await self._run(target, Call(sql.text, params, caps, reads=reads, keep=comes_again))
+
+    async def rehearse(
+        self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps
+    ) -> ResultSet:
+        """What a change would do, with the rows it would touch by table; it is rolled back.
+
+        Deferred constraints are checked too. What PostgreSQL keeps of a transaction that is rolled back is
+        kept: sequences have moved on. Raises as `run` does; nothing is ever in doubt.
+        """
+        refuse_too_many(params)
+        return await self._run(target, Rehearsal(sql.text, params, caps))
 
     async def resume(
         self,

@@ -65,6 +65,20 @@ class QueryService:
                 principal, found, Reading(target.database_id, kind, sql, params, max_rows)
             )
 
+    async def rehearse(
+        self,
+        principal: Principal,
+        kind: Kind,
+        sql: str,
+        params: Sequence[JsonValue] = (),
+        *,
+        max_rows: int | None = None,
+    ) -> ResultSet:
+        """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
+        async with self._turns.turn(principal.workspace_id):
+            target, approved = await self._admitted(principal, kind, "execute", sql)
+            return await self._runner.rehearse(target, approved, params, self._caps.lowered(rows=max_rows))
+
     async def resume(
         self,
         principal: Principal,

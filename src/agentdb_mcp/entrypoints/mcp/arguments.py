@@ -19,7 +19,10 @@ _WORDS: Final = {
     "string": "a string",
     "integer": "a whole number",
     "array": "an array",
+    "boolean": "true or false",
 }
+
+_PLAIN: Final = {"string": str, "array": list, "boolean": bool}
 
 
 def checked(tool: ToolSpec, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,10 +60,8 @@ def _fitting(tool: ToolSpec, name: str, value: Any, schema: JsonSchema) -> Any:
 
 
 def _is(kind: str, value: Any) -> bool:
-    if kind == "string":
-        return isinstance(value, str)
-    if kind == "array":
-        return isinstance(value, list)
+    if kind in _PLAIN:
+        return isinstance(value, _PLAIN[kind])
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     return whole and not isinstance(value, bool)
 

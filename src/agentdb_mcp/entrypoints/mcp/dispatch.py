@@ -72,6 +72,8 @@ class AgentTools:
         return render.rows(kind, await self._run("query", kind, arguments))
 
     async def _execute(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        if arguments.get("dry_run"):
+            return render.rehearsed(kind, await self._rehearse(kind, arguments))
         return render.changes(kind, await self._run("execute", kind, arguments))
 
     async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
@@ -82,6 +84,15 @@ class AgentTools:
             self._principal,
             kind,
             tool,
+            arguments["sql"],
+            arguments.get("params", ()),
+            max_rows=arguments.get("max_rows"),
+        )
+
+    async def _rehearse(self, kind: Kind, arguments: Arguments) -> ResultSet:
+        return await self._queries.rehearse(
+            self._principal,
+            kind,
             arguments["sql"],
             arguments.get("params", ()),
             max_rows=arguments.get("max_rows"),

@@ -3,14 +3,14 @@
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.results import ResultSet
+from agentdb_mcp.core.results import ResultSet, Touched
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 
@@ -48,12 +48,20 @@ def changes(kind: Kind, made: ResultSet) -> ToolAnswer:
     )
     note = f"All changes were made; only the first {_rows(len(made.rows))} of what they returned stand here."
     return ToolAnswer(
-        lines(head, data_block(_table(made)), note if made.truncated else ""),
-        {
-            "database": str(kind),
-            "affected": made.affected,
-            **(_typed(made) if made.columns else _notices(made)),
-        },
+        lines(head, data_block(_table(made)), note if made.truncated else ""), _change(kind, made)
+    )
+
+
+def rehearsed(kind: Kind, made: ResultSet) -> ToolAnswer:
+    """What `execute` would have changed, and that it did not."""
+    head = f"{kind}: dry run, undone: {made.command or 'done'}"
+    if made.affected is not None:
+        head = f"{kind}: dry run, undone: {_rows(made.affected)} would be affected"
+    touched = [_touched(each) for each in made.touched]
+    note = f"Only the first {_rows(len(made.rows))} of what it would return stand here."
+    return ToolAnswer(
+        lines(head, data_block([*touched, *_table(made)]), note if made.truncated else ""),
+        {**_change(kind, made), "dry_run": True, "touched": [asdict(each) for each in made.touched]},
     )
 
 
@@ -125,6 +133,17 @@ def _noticed(made: ResultSet) -> list[str]:
 def _notices(made: ResultSet) -> dict[str, list[str]]:
     told = [clipped(notice, _LONGEST_NOTICE) for notice in made.notices[:_MOST_NOTICES]]
     return {"notices": told} if told else {}
+
+
+def _change(kind: Kind, made: ResultSet) -> dict[str, Any]:
+    rest = _typed(made) if made.columns else _notices(made)
+    return {"database": str(kind), "affected": made.affected, **rest}
+
+
+def _touched(table: Touched) -> str:
+    counts = {"inserted": table.inserted, "updated": table.updated, "deleted": table.deleted}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"{name_text(table.schema)}.{name_text(table.table)}: {said}"
 
 
 def _cursor(found: ResultSet) -> dict[str, str]:

@@ -45,6 +45,10 @@ _CURSOR: Final = {
     "type": "string",
     "description": "An answer's next_cursor, for the rows after it. Instead of sql and params.",
 }
+_DRY_RUN: Final = {
+    "type": "boolean",
+    "description": "Run it, report rows by table and what would fail, and undo it.",
+}
 _COLUMNS: Final = {
     "type": "array",
     "items": {
@@ -62,6 +66,11 @@ _ROWS: Final[JsonSchema] = {
     "notices": {"type": "array"},
 }
 _PAGE: Final[JsonSchema] = {**_ROWS, "next_cursor": {"type": "string"}}
+_CHANGE: Final[JsonSchema] = {
+    "affected": {"type": ["integer", "null"]},
+    "dry_run": {"const": True},
+    "touched": {"type": "array"},
+}
 _ERROR: Final = {
     "type": "object",
     "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "hint": {"type": "string"}},
@@ -77,7 +86,6 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
         "default": str(databases[0]),
         "description": " ".join(_DATABASES[kind] for kind in databases),
     }
-    statement = {"sql": _SQL, "params": _PARAMS, "max_rows": _MAX_ROWS, "database": database}
     return (
         ToolSpec(
             name="query",
@@ -105,8 +113,17 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             title="Change rows",
             description="Run one INSERT, UPDATE, DELETE or MERGE, with RETURNING to see the rows it touched. "
             "Committed when it returns.",
-            input_schema=_arguments(statement, "sql"),
-            output_schema=_answer({**_ROWS, "affected": {"type": ["integer", "null"]}}, "affected"),
+            input_schema=_arguments(
+                {
+                    "sql": _SQL,
+                    "params": _PARAMS,
+                    "dry_run": _DRY_RUN,
+                    "max_rows": _MAX_ROWS,
+                    "database": database,
+                },
+                "sql",
+            ),
+            output_schema=_answer({**_ROWS, **_CHANGE}, "affected"),
             read_only=False,
             destructive=True,
             idempotent=False,

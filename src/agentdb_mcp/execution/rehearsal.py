@@ -1,0 +1,63 @@
+"""A change that is made, looked at and taken back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, LiteralString, cast
+
+import asyncpg
+
+from agentdb_mcp.core.results import Caps, JsonValue, ResultSet, Touched
+from agentdb_mcp.execution.calls import Call
+from agentdb_mcp.execution.session import Answer, Prepared, Session
+
+_Counts = Mapping[tuple[str, str], tuple[int, int, int]]
+
+_TOUCHED: Final[LiteralString] = """
+SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del
+FROM pg_catalog.pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+ORDER BY schemaname, relname
+"""
+"""Counts of this transaction and of those before it that the session has not reported yet (manual, section
+"The Cumulative Statistics System"); none are reported while a transaction is open."""
+
+
+class Rehearsal(Call):
+    """One changing statement in a transaction that is rolled back, whatever comes of it."""
+
+    def __init__(self, text: str, params: Sequence[JsonValue], caps: Caps) -> None:
+        super().__init__(text, params, caps, reads=False, keep=True)
+        self.lasts = False
+        self._touched: tuple[Touched, ...] = ()
+
+    async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
+        await session.begin("READ WRITE")
+        try:
+            before = await _counts(session)
+            made = await super()._prepare_and_execute(session)
+            await session.check_deferred()
+            self._touched = _difference(before, await _counts(session))
+        except asyncpg.PostgresError:
+            await session.roll_back()
+            raise
+        await session.roll_back()
+        return made
+
+    def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
+        return replace(super()._result(prepared, answer, session), touched=self._touched)
+
+
+async def _counts(session: Session) -> _Counts:
+    rows = cast("list[tuple[str, str, int, int, int]]", await session.ask(_TOUCHED))
+    return {
+        (schema, table): (inserted, updated, deleted) for schema, table, inserted, updated, deleted in rows
+    }
+
+
+def _difference(before: _Counts, after: _Counts) -> tuple[Touched, ...]:
+    none = (0, 0, 0)
+    counted = (
+        Touched(*name, *(now - then for now, then in zip(counts, before.get(name, none), strict=True)))
+        for name, counts in after.items()
+    )
+    return tuple(each for each in counted if each.inserted or each.updated or each.deleted)
