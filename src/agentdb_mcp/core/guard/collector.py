@@ -9,8 +9,9 @@ from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, 
 from agentdb_mcp.core.guard.parser import Offsets
 
 
-class Step(NamedTuple):
-    """One node to be visited, with what its surroundings say about it."""
+@dataclass(slots=True)
+class Step:
+    """One node to be visited, with what its surroundings say about it. Not frozen: made by the thousands."""
 
     tag: str
     body: dict[str, Any]

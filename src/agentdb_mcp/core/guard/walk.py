@@ -17,7 +17,7 @@ from agentdb_mcp.core.guard.naming import FROM_ITEMS, NAMES, RELATION_ACCESS, pa
 from agentdb_mcp.core.guard.statements import is_statement
 
 LEAVES: Final = frozenset(
-    {"String", "Integer", "Float", "Boolean", "BitString", "A_Const", "A_Star", "ColumnRef"}
+    {"String", "Integer", "Float", "Boolean", "BitString", "A_Const", "A_Star", "ColumnRef", "ParamRef"}
 )
 """Types under which there is nothing to find: most of a tree's nodes, so they are not visited."""
 
@@ -73,31 +73,32 @@ def walk(collector: Collector, root: Step) -> None:
 
 def _visited(collector: Collector, step: Step, plan: _Plan) -> list[Step]:
     """Note what stands at this node; its children are still to be visited."""
-    here = _placed(step, plan)
-    collector.depth = max(collector.depth, here.depth)
+    _place(step, plan)
+    collector.depth = max(collector.depth, step.depth)
     for handler in plan.handlers:
-        handler(collector, here)
+        handler(collector, step)
     children: list[Step] = []
-    for field, value in here.body.items():
+    for field, value in step.body.items():
         if field in plan.plain:
             continue
         child, role = plan.children.get(field), plan.names.get(field)
         if child is not None:
-            children.extend(_children(here, child, value))
+            children.extend(_children(step, child, value))
         elif role is not None:
-            collector.name(role[0], path_of(value), role[1], here.at)
+            collector.name(role[0], path_of(value), role[1], step.at)
         else:
-            collector.trait(Feature.UNKNOWN_NODE, f"{here.tag}.{field}", here.at)
+            collector.trait(Feature.UNKNOWN_NODE, f"{step.tag}.{field}", step.at)
     return children
 
 
-def _placed(step: Step, plan: _Plan) -> Step:
-    """The step with its own place and, at a statement with WITH, the names of its queries."""
+def _place(step: Step, plan: _Plan) -> None:
+    """Give the step its own place and, at a statement with WITH, the names of its queries."""
     at = step.body.get("location", 0) if plan.located else -1
+    if at >= 0:
+        step.at = at
     clause = step.body.get("withClause")
     if clause:
-        step = step._replace(ctes=step.ctes.union(_cte_names(clause["ctes"])))
-    return step._replace(at=at) if at >= 0 else step
+        step.ctes = step.ctes.union(_cte_names(clause["ctes"]))
 
 
 def _children(step: Step, child: _Child, value: Any) -> Iterator[Step]:
@@ -124,10 +125,7 @@ def _ctes(step: Step, ctes: list[Any]) -> Iterator[Step]:
     names = _cte_names(ctes)
     for index, cte in enumerate(ctes):
         unseen = () if step.body.get("recursive") else names[index:]
-        yield step._replace(
-            tag="CommonTableExpr",
-            body=cte["CommonTableExpr"],
-            depth=step.depth + 1,
-            ctes=step.ctes.difference(unseen),
-            parent=step.tag,
+        seen, query = step.ctes.difference(unseen), cte["CommonTableExpr"]
+        yield Step(
+            "CommonTableExpr", query, step.at, step.depth + 1, seen, Access.READ, step.tag, step.executed
         )
