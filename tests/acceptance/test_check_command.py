@@ -17,11 +17,15 @@ def started(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def not_json(word: str) -> None:
+    raise AssertionError(f"{word} is not JSON")
+
+
 def answers(*lines: bytes, policies: tuple[str, ...] = ("agent",)) -> list[dict[str, object]]:
     options = [part for name in policies for part in ("--policy", name)]
     out, err = started(*options).communicate(b"\n".join(lines) + b"\n", timeout=60)
     assert err == b""
-    return [json.loads(line) for line in out.splitlines()]
+    return [json.loads(line, parse_constant=not_json) for line in out.splitlines()]
 
 
 def test_each_line_gets_its_verdict_with_the_keys_promised() -> None:
@@ -62,6 +66,9 @@ def test_a_verdict_is_written_as_soon_as_it_is_decided() -> None:
         b'{"id": 1, "sql": null}',
         b"\xff\xfe",
         b"[" * 100_000,
+        b'{"id": NaN, "sql": "SELECT 1"}',
+        b'{"id": [-Infinity], "sql": "SELECT 1"}',
+        b'{"id": {"n": 1e999}, "sql": "SELECT 1"}',
     ],
 )
 def test_a_line_that_is_no_question_is_answered_and_the_next_one_too(line: bytes) -> None:

@@ -1,6 +1,7 @@
 """`agentdb check`: verdicts for machines (JSON lines) and for people, without any database."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ def check_stream(lines: Iterable[str], policies: Sequence[Policy]) -> Iterator[s
 
 def _answer(guard: Guard, line: str, policy: Policy) -> dict[str, Any]:
     try:
-        asked = json.loads(line.removeprefix("\ufeff"))
+        asked = json.loads(line.removeprefix("\ufeff"), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         return _bad_line(None, f"not a line of JSON: {error}")
     if not isinstance(asked, dict):
@@ -40,6 +41,14 @@ def _answer(guard: Guard, line: str, policy: Policy) -> dict[str, Any]:
         "rule": verdict.rule,
         "message": f"{verdict.message} {verdict.hint}".strip(),
     }
+
+
+def _finite(written: str) -> float:
+    """A number that JSON can write: Python would read NaN and 1e999, and answer with what is not JSON."""
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written[:20]} is no finite number")
+    return number
 
 
 def _bad_line(identity: Any, message: str) -> dict[str, Any]:
