@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentdb_mcp.core.databases import DatabaseSpec, Desired, Kind, ManagedDatabase, Observed
+from agentdb_mcp.core.databases import DatabaseSpec, Desired, ManagedDatabase, Observed
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.providers.server import ServerProvider
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
@@ -15,7 +16,7 @@ from agentdb_mcp.store import Store
 from support.lives import found
 from support.neon import Neon, neon_at, neon_spec
 from support.postgres import run_sql
-from support.servers import fresh_spec, lets_in, plain_administrator
+from support.servers import fresh_spec, plain_administrator
 
 ADA, RESEARCH = UserId("ada"), WorkspaceId("research")
 
@@ -93,16 +94,15 @@ async def test_a_project_that_outlived_its_delete_is_deleted_by_the_next_pass(
 
 
 async def test_a_row_whose_project_is_gone_is_made_whole_by_the_next_pass(
-    neon: Neon, store: Store, sweeper: Sweeper, reconciler: Reconciler, shared: ManagedDatabase
+    neon: Neon, sweeper: Sweeper, reconciler: Reconciler, lifecycle: LifecycleService, shared: ManagedDatabase
 ) -> None:
-    await neon.provider.create(DatabaseSpec(shared.id, Kind.AGENT))  # so that something of ours is there
+    await lifecycle.create_workspace(RESEARCH, ADA)  # so that something of ours is there
     await neon.api.delete_project(shared.project_id or "")
     swept = plights(await sweeper.sweep(dry_run=False))
-    assert (shared.project_id, Plight.MISSING) in swept
+    assert swept == [(shared.project_id, Plight.MISSING)]
     assert (await reconciler.run_due()).done == 1
-    assert (await found(store, shared.id)).observed is Observed.ACTIVE
-    writer, _ = await store.open_credentials(shared.id)
-    assert await lets_in(writer)
+    assert shared.project_id in {each.id for each in neon.projects()}
+    assert plights(await sweeper.sweep(dry_run=False)) == []
 
 
 async def test_nothing_is_done_on_a_listing_that_is_not_complete(
@@ -126,7 +126,8 @@ async def test_an_empty_control_plane_deletes_nobodys_projects(neon: Neon, sweep
 async def test_a_key_that_shows_nothing_proves_nothing(
     neon: Neon, store: Store, shared: ManagedDatabase
 ) -> None:
-    async with neon.another(org_id="org-of-someone-else") as theirs:
+    neon.projects()[0].org_id = "org-other"
+    async with neon.another(org_id=ORG_ID) as theirs:
         swept = await Sweeper(store, {"neon": theirs}).sweep(dry_run=False)
     assert "is it the right key?" in swept.unjudged[0]
     assert (await found(store, shared.id)).observed is Observed.ACTIVE

@@ -1,0 +1,71 @@
+"""Every request to Neon is a numbered point. At each, everything that can go wrong does, or the process ends; then
+workers come by, and the promise must hold.
+
+A few points and faults, drawn by a seed, in every run; all of them with every other in `make fuzz`.
+"""
+
+import itertools
+import logging
+import random
+
+import pytest
+
+from agentdb_mcp.fake_neon.faults import Fault
+from support.worlds import STORIES, World
+
+KILLED = "killed"
+KINDS = [*Fault, KILLED]
+DRAWN = 5
+"""Points of each story in a common run."""
+
+
+async def points_of(world: World, story: str) -> int:
+    """How many requests the last act of the story makes when nothing goes wrong."""
+    *before, act = STORIES[story]
+    place = await world.prepare(tuple(before))
+    world.neon.sent()
+    async with world.process() as lifecycle:
+        await act(lifecycle, place)
+    count = len(world.neon.sent())
+    await world.clear(place)
+    return count
+
+
+async def go_through(
+    world: World, story: str, point: int, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    *before, act = STORIES[story]
+    place = await world.prepare(tuple(before))
+    if kind == KILLED:
+        await world.kill(act, place, point)
+    else:
+        await world.disturb(act, place, point, Fault(kind))
+    try:
+        await world.heal()
+        await world.check(caplog.text)
+    except BaseException as error:
+        error.add_note(f"story {story}, point {point}, {kind}")
+        raise
+    caplog.clear()
+    await world.clear(place)
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_the_promise_holds_whatever_goes_wrong_at_neon(
+    world: World, story: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    cases = list(itertools.product(range(await points_of(world, story)), KINDS))
+    for point, kind in random.Random(story).sample(cases, DRAWN):
+        await go_through(world, story, point, kind, caplog)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("story", STORIES)
+async def test_the_promise_holds_at_every_point_of_every_story(
+    world: World, story: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for point in range(await points_of(world, story)):
+        await go_through(world, story, point, kind, caplog)
