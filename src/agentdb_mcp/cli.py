@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import traceback
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +28,7 @@ user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
 workspace = typer.Typer(
     help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True
 )
-database = typer.Typer(help="List, pause and resume databases.", no_args_is_help=True)
+database = typer.Typer(help="List, pause, resume and mend databases.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that seal connection URIs.", no_args_is_help=True)
 postgres = typer.Typer(help="The embedded Postgres.", no_args_is_help=True)
 for name, group in {
@@ -123,6 +124,13 @@ def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
 def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
     """Undo a pause."""
     receipt = run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.ACTIVE))
+    tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@database.command("mend")
+def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
+    receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
     tell(f"database {database_id}", receipt, as_json=as_json)
 
 

@@ -108,9 +108,14 @@ class Settings(BaseModel):
     """The least severe log lines that are written, to stderr."""
 
     @model_validator(mode="after")
-    def _server_needs_a_server(self) -> Self:
+    def _provider_fits_the_control_plane(self) -> Self:
+        """Databases made on one server and looked for on another would be lost to everybody."""
         if self.provider == "server" and self.control_url is None:
             raise ValueError("AGENTDB_PROVIDER=server means the server of AGENTDB_CONTROL_URL: set both")
+        if self.provider == "local" and self.control_url is not None:
+            raise ValueError(
+                "AGENTDB_PROVIDER=local means the embedded Postgres, and AGENTDB_CONTROL_URL another: set one"
+            )
         return self
 
     @property

@@ -4,18 +4,21 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
-from agentdb_mcp.core.databases import DatabaseSpec, Desired, Observed
+from agentdb_mcp.core.databases import DatabaseSpec, Desired, Observed, Provisioned
 from agentdb_mcp.core.errors import Denied, Invalid, Misconfigured, Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.services import reconciler as reconciler_module
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store
 from support.postgres import connected
+from support.waiting import until
 
 ADA, BEN, RESEARCH = UserId("ada"), UserId("ben"), WorkspaceId("research")
 NOWHERE = ConnectionUri("postgresql://admin:hunter2@127.0.0.1:9/postgres?sslmode=disable")
@@ -248,3 +251,78 @@ async def test_another_users_workspace_is_forbidden(working: LifecycleService) -
     for forbidden in (working.create_workspace(RESEARCH, BEN), working.delete_workspace(RESEARCH, BEN)):
         with pytest.raises(Denied):
             await forbidden
+
+
+class Delayed(ServerProvider):
+    """The real provider, held up before it tells what it made."""
+
+    def __init__(self, admin: ConnectionUri) -> None:
+        super().__init__(admin, name="local")
+        self.made = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def create(self, spec: DatabaseSpec) -> Provisioned:
+        await self.go_on.wait()
+        made = await super().create(spec)
+        self.made.set()
+        return made
+
+
+async def test_credentials_that_a_late_worker_spoiled_are_made_anew(
+    store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri
+) -> None:
+    registration = await store.register_user(ADA, plan=None, provider="local")
+    late = Delayed(admin_uri)
+    sleeping = asyncio.create_task(Reconciler(store, {"local": late}).settle(registration.database.id))
+    async with connected(control_uri) as control:
+        await until(lambda: control.fetchval("SELECT lease_token FROM managed_database"))
+        await control.execute("UPDATE managed_database SET lease_expires_at = now() - interval '1 s'")
+    awake = lifecycle(store, admin_uri)
+    await awake.register_user(ADA)
+    late.go_on.set()
+    await late.made.wait()
+    await sleeping
+    settled = await awake.register_user(ADA)
+    writer, _ = await store.open_credentials(settled.database.id)
+    async with connected(writer) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    await awake.delete_user(ADA)
+
+
+async def test_a_worker_that_is_at_it_keeps_its_lease(
+    store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler_module, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(reconciler_module, "RENEW_SECONDS", 0.05)
+    registration = await store.register_user(ADA, plan=None, provider="local")
+    slow = Delayed(admin_uri)
+    working = asyncio.create_task(Reconciler(store, {"local": slow}).settle(registration.database.id))
+    async with connected(control_uri) as control:
+        await until(lambda: control.fetchval("SELECT lease_expires_at > now() FROM managed_database"))
+        taken = await control.fetchval("SELECT lease_expires_at FROM managed_database")
+        await until(
+            lambda: control.fetchval(
+                "SELECT lease_expires_at > $1 FROM managed_database", taken + timedelta(seconds=2)
+            )
+        )
+    assert await store.claim_one(registration.database.id, seconds=1) is None
+    slow.go_on.set()
+    assert (await working).database is not None
+    await lifecycle(store, admin_uri).delete_user(ADA)
+
+
+async def test_mending_makes_new_credentials_and_keeps_the_data(
+    working: LifecycleService, store: Store
+) -> None:
+    made = (await working.register_user(ADA)).database
+    writer, reader = await store.open_credentials(made.id)
+    async with connected(writer) as connection:
+        await connection.execute("CREATE TABLE kept (a int)")
+    mended = await working.mend(made.id)
+    assert mended.database.observed is Observed.ACTIVE
+    new_writer, new_reader = await store.open_credentials(made.id)
+    assert {writer, reader}.isdisjoint({new_writer, new_reader})
+    async with connected(new_writer) as connection:
+        assert await connection.fetchval("SELECT count(*) FROM kept") == 0
+    with pytest.raises(Missing):
+        await working.mend(DatabaseId("nowhere"))

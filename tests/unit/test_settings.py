@@ -66,7 +66,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     for name, value in {
         "AGENTDB_HOME": "here",
         "AGENTDB_CONTROL_URL": "postgresql://u:p@h/d",
-        "AGENTDB_PROVIDER": "Local",
+        "AGENTDB_PROVIDER": "Server",
         "NEON_CONNECTION_ENCRYPTION_KEY": "ab" * 32,
         "AGENTDB_OLD_ENCRYPTION_KEYS": " one, two ,",
         "AGENTDB_MAX_ROWS": "5",
@@ -79,7 +79,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     settings = read_settings()
     assert settings.home == tmp_path / "here"
     assert settings.control_url == ConnectionUri("postgresql://u:p@h/d")
-    assert settings.provider == "local"
+    assert settings.provider == "server"
     assert settings.encryption_key == KeyText("ab" * 32)
     assert settings.old_encryption_keys == (KeyText("one"), KeyText("two"))
     assert settings.caps == Caps(rows=5, bytes=2_000, seconds=0.5)
@@ -174,6 +174,13 @@ def test_a_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_provider_without_a_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "AGENTDB_CONTROL_URL" in refusal(monkeypatch, AGENTDB_PROVIDER="server").message
+
+
+def test_the_embedded_postgres_and_another_control_plane_are_refused_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = refusal(monkeypatch, AGENTDB_PROVIDER="local", AGENTDB_CONTROL_URL="postgresql://u:p@h/d")
+    assert "the embedded Postgres" in refused.message
 
 
 def test_settings_do_not_change_and_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,19 @@ class LifecycleService:
             )
         return await self._settled(database_id)
 
+    async def mend(self, database_id: DatabaseId) -> Receipt:
+        """Have the provider go over a database's roles and rights again, and make its credentials anew.
+
+        Its data is kept. For credentials that open nothing, and after an upgrade that hardens more.
+        """
+        if not await self._store.forget_credentials(database_id):
+            raise Missing(
+                "database_not_found",
+                "There is no such database of ours.",
+                "List them: agentdb database list.",
+            )
+        return await self._settled(database_id)
+
     async def databases(self, user_id: UserId | None = None) -> list[ManagedDatabase]:
         """Every database there is a row for, deleted ones included; of one user when named."""
         return await self._store.list_databases(user_id)

@@ -5,8 +5,10 @@ what is to be done, and whoever comes next finishes it.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,11 +27,14 @@ from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
 from agentdb_mcp.store import Store
 
-LEASE_SECONDS: Final = 120.0
-"""How long one worker may take for one step before another may try; every step is idempotent."""
+LEASE_SECONDS: Final = 15.0
+"""How long a database stays with a worker that is not heard of, because it was killed."""
+
+RENEW_SECONDS: Final = 5.0
+"""How often a worker that is at it says so."""
 
 STEP_SECONDS: Final = 100.0
-"""How long the provider may take for one step: less than the lease, so that it ends before another begins."""
+"""How long the provider may take for one step."""
 
 AT_ONCE: Final = 4
 """Databases worked on at the same time by one process."""
@@ -151,7 +156,7 @@ class Reconciler:
     async def _look_at(self, database: ManagedDatabase, lease: Lease) -> bool:
         spec = await self._spec(database)
         try:
-            async with asyncio.timeout(self._step_seconds):
+            async with self._held(database, lease), asyncio.timeout(self._step_seconds):
                 observed = await self._provider(database.provider).observe(spec, database.project_id)
         except (AgentDbError, TimeoutError) as error:  # the provider's trouble, not this database's
             _log.warning("database %s could not be looked at: %s", database.id, type(error).__name__)
@@ -180,17 +185,41 @@ class Reconciler:
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         provider, spec = self._provider(database.provider), await self._spec(database)
         try:
-            async with asyncio.timeout(self._step_seconds):
+            async with self._held(database, lease), asyncio.timeout(self._step_seconds):
                 result = await _at(provider, spec, database)
         except TimeoutError:
             raise Unavailable(
                 "provider_unavailable", "The provider did not finish in time.", "It is tried again later."
             ) from None
         if isinstance(result, Provisioned):
-            await self._store.record_provisioned(database.id, result, lease)
+            await self._record_provisioned(database, result, lease)
             return result.unhardened
         await self._store.record_observed(database.id, result, lease)
         return ()
+
+    async def _record_provisioned(self, database: ManagedDatabase, made: Provisioned, lease: Lease) -> None:
+        """A lease that was lost on the way (a process that was stopped, a machine asleep) does harm here:
+        the passwords just set are not the ones that the other worker recorded. New ones are made.
+        """
+        if not await self._store.record_provisioned(database.id, made, lease):
+            _log.warning("database %s: the lease was lost, its credentials are made anew", database.id)
+            await self._store.forget_credentials(database.id)
+
+    @asynccontextmanager
+    async def _held(self, database: ManagedDatabase, lease: Lease) -> AsyncGenerator[None]:
+        """Renews the lease as long as the block takes."""
+        renewing = asyncio.create_task(self._renew(database, lease))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
+
+    async def _renew(self, database: ManagedDatabase, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(AgentDbError):  # the next time may go better; else the record notices
+                await self._store.renew(database.id, lease, seconds=LEASE_SECONDS)
 
     async def _spec(self, database: ManagedDatabase) -> DatabaseSpec:
         return DatabaseSpec(database.id, database.kind, await self._store.plan_of(database.user_id))

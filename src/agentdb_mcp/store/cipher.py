@@ -152,7 +152,7 @@ def _invalid() -> Misconfigured:
     return Misconfigured(
         "ciphertext_invalid",
         "A sealed connection URI was changed, or stands in another place than it was sealed for.",
-        "Restore its row from a backup, or have the database's credentials made anew.",
+        "Restore its row from a backup, or make new credentials: agentdb database mend ID.",
     )
 
 

@@ -85,6 +85,10 @@ class Leases(Facet):
         """The step failed with that error code; the next try comes later each time, up to 5 minutes."""
         return await self._record("record_failure", database_id, lease, code)
 
+    async def renew(self, database_id: DatabaseId, lease: Lease, *, seconds: float) -> bool:
+        """Hold the lease for so long from now. False: it is another's already."""
+        return await self._record("renew", database_id, lease, seconds)
+
     async def release(self, database_id: DatabaseId, lease: Lease) -> bool:
         """Give the lease back undone."""
         return await self._record("release", database_id, lease)

@@ -235,6 +235,20 @@ UPDATE managed_database SET lease_token = NULL, lease_expires_at = NULL
  WHERE id = $1 AND lease_token = $2
 RETURNING id
 
+-- name: renew
+-- A lease that is still ours, for longer. $1 database, $2 lease, $3 seconds from now
+UPDATE managed_database SET lease_expires_at = now() + make_interval(secs => $3)
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: forget_credentials
+-- They open nothing any more, or nobody can read them: the reconciler has new ones made. $1 database
+UPDATE managed_database
+   SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL,
+       observed_state = 'unknown', attempts = 0, next_attempt_at = now(), updated_at = now()
+ WHERE id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
+RETURNING id
+
 -- name: hold_keys
 -- Taken by whoever seals, until its commit: the keys do not change meanwhile. $1 lock
 SELECT pg_advisory_xact_lock_shared($1)
