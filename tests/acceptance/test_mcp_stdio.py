@@ -78,8 +78,26 @@ def test_a_line_that_is_no_message_is_answered_and_the_next_call_works(host: Hos
 
 def test_a_message_with_a_lone_surrogate_is_refused_under_its_id(host: Host) -> None:
     host.send_line(b'{"jsonrpc":"2.0","id":"s","method":"tools/call","params":{"name":"\\ud800"}}')
-    assert host.answer_to("s")["error"]["code"] == -32600
+    error = host.answer_to("s")["error"]
+    assert error["code"] == -32600
+    assert "surrogate" in error["message"]
     assert host.rows("SELECT 1") == [[1]]
+
+
+@pytest.mark.parametrize("request_id", ["null", "1.5", "true"])
+def test_a_request_with_an_id_of_the_wrong_kind_is_answered_and_the_next_call_works(
+    host: Host, request_id: str
+) -> None:
+    host.send_line(b'{"jsonrpc":"2.0","id":%s,"method":"tools/list"}' % request_id.encode())
+    error = host.answer_to(None)["error"]
+    assert error == {"code": -32600, "message": "The id of a request is a string or a whole number."}
+    assert host.rows("SELECT 1") == [[1]]
+
+
+def test_a_page_of_tools_that_was_never_offered_is_refused(host: Host) -> None:
+    for cursor in ("", "2", "é" * 1_000):
+        assert host.request("tools/list", {"cursor": cursor})["error"]["code"] == -32602
+    assert len(host.tools()) == 5
 
 
 def test_a_message_above_the_bound_is_refused_under_its_id(host: Host) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agentdb_mcp.entrypoints.mcp.refusals import malformed, too_long
+from agentdb_mcp.entrypoints.mcp.refusals import malformed, too_long, without_id
 from agentdb_mcp.entrypoints.mcp.wire import TooLong
 
 CALL = {"name": "query", "arguments": {"sql": "select 1"}}
@@ -45,6 +45,35 @@ def test_json_that_is_no_message_is_an_invalid_request(line: str, request_id: ob
     refused = answer(malformed(line.encode()))
     assert refused["id"] == request_id
     assert refused["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (r'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"sql":"\ud800"}}', "surrogate"),
+        (r'{"jsonrpc":"2.0","id":"\udfff","method":"tools/call"}', "surrogate"),
+        ('{"jsonrpc":"2.0","id":[1],"method":5}', "The id of a request"),
+        ('{"jsonrpc":"1.0","id":7,"method":"ping"}', "not a JSON-RPC 2.0 message"),
+    ],
+)
+def test_a_refusal_tells_the_true_reason(line: str, reason: str) -> None:
+    assert reason in answer(malformed(line.encode()))["error"]["message"]
+
+
+@pytest.mark.parametrize("request_id", ["null", "1.5", "1.0", "true", "1e400", "[]", "{}"])
+def test_a_request_whose_id_no_answer_can_carry_is_refused_under_null(request_id: str) -> None:
+    refused = without_id(b'{"jsonrpc":"2.0","id":%s,"method":"ping"}' % request_id.encode())
+    assert refused is not None
+    assert answer(refused) == {
+        "jsonrpc": "2.0",
+        "id": None,
+        "error": {"code": -32600, "message": "The id of a request is a string or a whole number."},
+    }
+
+
+def test_a_notification_is_not_answered() -> None:
+    assert without_id(b'{"jsonrpc":"2.0","method":"a","params":{"id":null}}') is None
+    assert without_id(b'{"jsonrpc":"2.0","method":"a","params":{"n":' + b"9" * 5_000 + b"}}") is None
 
 
 def test_a_batch_is_refused_with_the_reason() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from mcp import types
+from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
 
 from agentdb_mcp import __version__
@@ -23,8 +23,10 @@ def agent_server(tools: AgentTools) -> Server[Any]:
     listed = types.ListToolsResult(tools=[_listed(spec) for spec in tools.specs])
 
     async def list_tools(
-        _: ServerRequestContext[Any], __: types.PaginatedRequestParams | None
+        _: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
+        if params is not None and params.cursor is not None:
+            raise MCPError(types.INVALID_PARAMS, "The tools come in one page: no cursor was given out.")
         return listed
 
     async def call_tool(_: ServerRequestContext[Any], params: types.CallToolRequestParams) -> dict[str, Any]:

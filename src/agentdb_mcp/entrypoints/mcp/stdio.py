@@ -10,11 +10,11 @@ from typing import Final, Self
 
 import anyio
 from mcp.shared.message import SessionMessage
-from mcp.types import jsonrpc_message_adapter
+from mcp.types import JSONRPCNotification, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
-from agentdb_mcp.entrypoints.mcp.refusals import malformed, too_long
+from agentdb_mcp.entrypoints.mcp.refusals import malformed, too_long, without_id
 from agentdb_mcp.entrypoints.mcp.server import agent_server
 from agentdb_mcp.entrypoints.mcp.wire import Descriptors, TooLong, Wire
 
@@ -87,9 +87,14 @@ class _Requests(_Stream):
             if not line.strip():
                 continue
             try:
-                return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+                message = jsonrpc_message_adapter.validate_json(line, by_name=False)
             except ValidationError:
                 await self._refuse(malformed(line))
+                continue
+            refused = without_id(line) if isinstance(message, JSONRPCNotification) else None
+            if refused is None:
+                return SessionMessage(message)
+            await self._refuse(refused)
         raise StopAsyncIteration
 
     async def receive(self) -> SessionMessage | Exception:
