@@ -1,0 +1,43 @@
+"""A long, seeded story of several workspaces, disturbed at every turn. A seed that fails fails again."""
+
+import logging
+import random
+
+import pytest
+
+from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.fake_neon.faults import Fault
+from support.worlds import World, create, delete, pause, resume
+
+ACTS = (create, create, pause, resume, delete)
+
+
+async def walk(world: World, seed: int, steps: int, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    chance = random.Random(seed)
+    places = [WorkspaceId(f"walk-{number}") for number in range(3)]
+    for step in range(steps):
+        await world.disturb(
+            chance.choice(ACTS), chance.choice(places), chance.randrange(8), chance.choice(list(Fault))
+        )
+        if chance.random() < 0.3:
+            await world.neon.fake.do_postponed()
+        if step % 4 == 3:
+            await world.heal()
+            await world.check(caplog.text)
+            caplog.clear()
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_the_promise_holds_on_a_random_walk(
+    world: World, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await walk(world, seed, 8, caplog)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(2, 22))
+async def test_the_promise_holds_on_many_random_walks(
+    world: World, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    await walk(world, seed, 24, caplog)
