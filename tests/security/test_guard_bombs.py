@@ -143,7 +143,7 @@ import threading
 from pathlib import Path
 from agentdb_mcp.core.guard import Guard, load_policies
 policy = load_policies(Path({str(assets.folder("policies"))!r}))["agent"]
-texts = ["SELECT 1" + "+1" * 5900, "SELECT " + "NOT " * 11900 + "true", "SELECT 1" + " UNION SELECT 1" * 3900]
+texts = ["SELECT 1" + "+1" * 4900, "SELECT " + "NOT " * 9900 + "true", "SELECT 1" + " UNION SELECT 1" * 3300]
 rules = []
 threading.stack_size(1 << 20)
 thread = threading.Thread(target=lambda: rules.extend(Guard().inspect(text, policy).rule for text in texts))

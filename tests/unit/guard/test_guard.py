@@ -172,14 +172,17 @@ def test_a_guard_without_a_cache_judges_all_the_same(agent):
     assert guard.inspect("SELECT 1", agent) == guard.inspect("SELECT 1", agent)
 
 
-def test_what_breaks_inside_refuses(guard, agent, monkeypatch):
+def test_what_breaks_inside_refuses_and_is_noticed(agent, monkeypatch):
     from agentdb_mcp.core.guard import guard as module
 
     def broken(*_):
         raise KeyError("x")
 
+    heard = []
+    guard = Guard(notice=heard.append)
     monkeypatch.setattr(module, "analyse", broken)
     verdict = guard.inspect("SELECT 1", agent)
+    assert [judgement.fault for judgement in heard] == ["KeyError"]
     assert (verdict.allowed, verdict.rule) == (False, "guard.internal")
     monkeypatch.undo()
     assert guard.inspect("SELECT 1", agent).allowed, "a fault of a moment is not remembered"

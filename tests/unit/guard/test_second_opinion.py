@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from agentdb_mcp.core.guard import Guard
 from agentdb_mcp.core.guard.analysis import analyse
 from agentdb_mcp.core.guard.second import disagreement, second_view
 
@@ -87,12 +88,16 @@ def test_it_can_be_left_out_by_policy(agent):
     assert second_view("SELECT 1", dataclasses.replace(agent.second, enabled=False)) is None
 
 
-def test_a_disagreement_refuses_and_names_its_rule(guard, agent, monkeypatch):
+def test_a_disagreement_refuses_names_its_rule_and_is_noticed(agent, monkeypatch):
     from agentdb_mcp.core.guard import guard as module
 
+    heard = []
+    guard = Guard(notice=heard.append)
     view = second_view("SELECT 1", agent.second)
     monkeypatch.setattr(module, "second_view", lambda *_: view)
     judgement = guard.judge("SELECT * FROM hidden", agent)
+    assert guard.judge("SELECT * FROM hidden", agent) is judgement
+    assert heard == [judgement], "each disagreement is heard of once"
     assert judgement.verdict.rule == "parser.disagreement"
     assert judgement.verdict.position == 15
     assert judgement.second is view

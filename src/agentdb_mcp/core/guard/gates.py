@@ -8,6 +8,8 @@ from agentdb_mcp.core.guard.policy import Limits
 
 _LONG_OPERATOR: Final = re.compile(r"(?:(?!--|/\*)[-+*/<>=~!@#%^&|`?]){64}")
 """PostgreSQL's operators have at most 63; its scanner's time grows with the square of such a run."""
+_MAX_NEGATIONS: Final = 64
+"""In a row: each takes PostgreSQL's parser 128 bytes of stack, more than any other word does."""
 _OPEN: Final = frozenset("([")
 _CLOSE: Final = frozenset(")]")
 _BLANKS: Final = re.compile("[\u00a0\u1680\u2000-\u200f\u2028-\u202e\u205f-\u2064\u3000\ufeff]")
@@ -59,7 +61,7 @@ def shape(sql: str, limits: Limits) -> Stopped | None:
     flat = sql.count("(") + sql.count("[") <= limits.max_depth
     if flat and len(sql) <= limits.max_tokens and not _LONG_OPERATOR.search(sql):
         return None
-    depth = 0
+    depth = negations = 0
     for count, token in enumerate(tokens(sql), 1):
         if count > limits.max_tokens:
             return Stopped("text.tokens", f"more than {limits.max_tokens}", token.start + 1)
@@ -69,6 +71,9 @@ def shape(sql: str, limits: Limits) -> Stopped | None:
             depth = max(0, depth - 1)
         if depth > limits.max_depth:
             return Stopped("text.depth", f"{depth} open brackets", token.start + 1)
+        negations = negations + 1 if token.text.lower() == "not" else 0
+        if negations > _MAX_NEGATIONS:
+            return Stopped("text.depth", f"{negations} times NOT", token.start + 1)
         if token.kind is TokenKind.OTHER and _LONG_OPERATOR.match(sql, token.start):
             return Stopped("text.operator", "64 characters or more", token.start + 1)
     return None

@@ -1,6 +1,7 @@
 """The guard: any text in, a verdict out."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agentdb_mcp.core.guard.analysis import NotOneStatement, analyse
@@ -26,13 +27,22 @@ class Judgement:
     approved: ApprovedSql | None
     facts: Facts | None
     second: SecondView | None
+    fault: str = ""
+    """What broke inside the guard, by the type of its exception: never its text, which could hold SQL."""
+
+
+Notice = Callable[[Judgement], None]
+"""Told of what an operator should hear of: parsers that disagree, with both views, and faults of ours."""
+
+_WORTH_NOTICE: Final = frozenset({"parser.disagreement", "guard.internal"})
 
 
 class Guard:
     """Judges statements. Stateless but for a cache of verdicts; safe to use from several threads."""
 
-    def __init__(self, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(self, *, cache_bytes: int = DEFAULT_CACHE_BYTES, notice: Notice | None = None) -> None:
         self._cache: VerdictCache[Judgement] = VerdictCache(cache_bytes)
+        self._notice = notice
 
     def approve(self, sql: str, policy: Policy, tool: Tool | None = None) -> ApprovedSql:
         """The statement, approved for this tool (any tool, when None).
@@ -57,6 +67,8 @@ class Guard:
         kept = self._cache.get(key)
         if kept is None:
             kept = _judged(sql, policy, tool)
+            if self._notice is not None and kept.verdict.rule in _WORTH_NOTICE:
+                self._notice(kept)
             if kept.verdict.rule != "guard.internal":  # what failed once may work the next time
                 self._cache.put(key, kept, len(sql))
         return kept
@@ -72,8 +84,9 @@ def _judged(sql: str, policy: Policy, tool: Tool | None) -> Judgement:
         return _refused(Objection(rule, str(error.count), error.position), policy)
     except (TooDeep, RecursionError):
         return _refused(Objection("text.depth", "more levels than can be analysed", None), policy)
-    except Exception:  # noqa: BLE001 - fail closed: whatever breaks here, the statement does not pass
-        return _refused(Objection("guard.internal", "", None), policy)
+    except Exception as error:  # noqa: BLE001 - fail closed: whatever breaks here, the statement does not pass
+        refused = _refused(Objection("guard.internal", "", None), policy)
+        return replace(refused, fault=type(error).__name__)
 
 
 def _considered(sql: str, policy: Policy, tool: Tool | None) -> Judgement:
