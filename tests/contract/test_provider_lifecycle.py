@@ -1,12 +1,13 @@
 """What every provider on a Postgres server keeps, whatever its version and its administrator's rights."""
 
 import asyncio
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from agentdb_mcp import dsn
-from agentdb_mcp.core.databases import Observed, Provisioned
+from agentdb_mcp.core.databases import Kind, Observed, Provisioned
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.providers.roles import Names
 from support.postgres import connected, run_sql
@@ -98,6 +99,19 @@ async def test_the_roles_limits_are_set(server: Server, new_spec: NewSpec) -> No
             "default_transaction_read_only": read_only,
             "temp_file_limit": "1GB" if server.hardens else "-1",
         }
+
+
+@pytest.mark.parametrize(("kind", "limit"), [(Kind.AGENT, 10), (Kind.GLOBAL, 100)])
+async def test_the_sessions_of_a_role_are_limited_by_how_many_agents_share_its_database(
+    server: Server, new_spec: NewSpec, kind: Kind, limit: int
+) -> None:
+    spec = replace(new_spec(), kind=kind)
+    await server.provider().create(spec)
+    async with server.looking() as superuser:
+        rows = await superuser.fetch(
+            "SELECT rolconnlimit FROM pg_roles WHERE rolname = ANY($1)", list(Names.of(spec.id).logins)
+        )
+    assert [row["rolconnlimit"] for row in rows] == [limit] * 2
 
 
 async def test_only_ten_sessions_of_a_role_fit(server: Server, new_spec: NewSpec) -> None:

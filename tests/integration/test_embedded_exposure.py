@@ -122,6 +122,7 @@ async def test_nobody_replicates(embedded: EmbeddedPostgres) -> None:
         ("fsync", "on"),
         ("full_page_writes", "on"),
         ("data_checksums", "on"),
+        ("max_connections", "500"),
         ("max_prepared_transactions", "0"),
         ("max_wal_senders", "0"),
         ("client_connection_check_interval", "1s"),

@@ -1,7 +1,9 @@
 """Connections are opened when needed, few, of one role each, closed when idle, and silent about where they go."""
 
 import asyncio
+import contextlib
 import socket
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,11 +12,14 @@ import pytest
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.errors import Unavailable
+from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.execution.runner import Runner
+from agentdb_mcp.providers.server import ServerProvider
 from support.postgres import connected
 from support.statements import approved, write
 from support.waiting import until
@@ -293,3 +298,72 @@ async def test_an_endpoint_does_not_show_its_password(target: Target, pools: Poo
     password = str(dsn.arguments(target.reader.reveal())["password"])
     pool = pools.pool(target, "reader")
     assert password not in f"{pool!r} {pool._connect!r} {pools._entries!r}"
+
+
+@pytest.fixture(scope="module")
+def shared(admin_uri: ConnectionUri) -> Target:
+    """A user's global database."""
+    database_id = DatabaseId(str(uuid.uuid4()))
+    made = asyncio.run(ServerProvider(admin_uri).create(DatabaseSpec(database_id, Kind.GLOBAL)))
+    return Target(database_id, Kind.GLOBAL, "global", made.credentials.writer, made.credentials.reader)
+
+
+@contextlib.asynccontextmanager
+async def limited(admin: Any, target: Target, limit: int) -> AsyncIterator[None]:
+    """At most so many sessions fit into the database."""
+    database = dsn.arguments(target.reader.reveal())["database"]
+    await admin.execute(f"ALTER DATABASE {database} CONNECTION LIMIT {limit}")
+    try:
+        yield
+    finally:
+        await admin.execute(f"ALTER DATABASE {database} CONNECTION LIMIT -1")
+
+
+@contextlib.asynccontextmanager
+async def processes(count: int, limits: PoolLimits) -> AsyncIterator[list[Pools]]:
+    """What so many agents' server processes have."""
+    opened = [Pools(limits) for _ in range(count)]
+    try:
+        yield opened
+    finally:
+        await asyncio.gather(*[each.close() for each in opened])
+
+
+async def test_twenty_agents_of_one_user_are_all_answered_by_its_global_database(shared: Target) -> None:
+    async with processes(20, PoolLimits()) as agents:
+        assert [await sees(each, shared, "SELECT 1") for each in agents] == [1] * 20
+        burst = [sees(each, shared, "SELECT 1 FROM pg_sleep(0.01)") for each in agents for _ in range(4)]
+        assert await asyncio.gather(*burst) == [1] * 80
+
+
+async def test_a_process_holds_few_connections_to_a_global_database(pools: Pools, shared: Target) -> None:
+    await asyncio.gather(*[sees(pools, shared, "SELECT pg_sleep(0.05)") for _ in range(6)])
+    assert len(pools.pool(shared, "reader")._idle) == PoolLimits().shared_size
+
+
+async def test_whoever_finds_a_global_database_full_waits_until_others_are_idle(
+    shared: Target, admin: Any
+) -> None:
+    async with (
+        limited(admin, shared, 2),
+        processes(6, PoolLimits(shared_idle_seconds=0.05)) as agents,
+    ):
+        assert await asyncio.gather(*[sees(each, shared, "SELECT 1") for each in agents]) == [1] * 6
+
+
+async def test_a_connection_that_nobody_uses_makes_room_for_one_that_is_needed(
+    pools: Pools, target: Target, admin: Any
+) -> None:
+    assert await sees(pools, target, "SELECT 1") == 1
+    async with limited(admin, target, 1):
+        await Runner(pools).run(target, write("SELECT 1"), [], CAPS)
+    assert len(pools.pool(target, "reader")._idle) == 0
+
+
+async def test_too_many_connections_are_named_as_the_cause(target: Target, admin: Any) -> None:
+    pools = Pools(PoolLimits(connect_seconds=0.3))
+    async with limited(admin, target, 0):
+        with pytest.raises(Unavailable, match="Too many connections at once") as caught:
+            await sees(pools, target, "SELECT 1")
+    await pools.close()
+    assert caught.value.code == "database_unavailable"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from agentdb_mcp.core.access import Target
-from agentdb_mcp.core.databases import AccessRole
+from agentdb_mcp.core.databases import AccessRole, Kind
 from agentdb_mcp.core.errors import Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -16,13 +16,23 @@ from agentdb_mcp.execution.pool import SessionPool
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """Bounds on the connections to one database as one role."""
+    """Bounds on this process's connections to one database as one role."""
 
     size: int = 4
     idle_seconds: float = 60.0
     """After which an unused connection is closed, so that a serverless PostgreSQL can sleep."""
     connect_seconds: float = 15.0
     """Includes the seconds a sleeping one needs to wake."""
+    shared_size: int = 2
+    """The same for a global database, where each agent of its user has a process with such pools."""
+    shared_idle_seconds: float = 5.0
+    """Shorter than `connect_seconds`: whoever finds no connection free waits until an idle one closes."""
+
+    def of(self, kind: Kind) -> tuple[int, float]:
+        """Size and idle seconds for a database of this kind."""
+        if kind is Kind.GLOBAL:
+            return min(self.size, self.shared_size), min(self.idle_seconds, self.shared_idle_seconds)
+        return self.size, self.idle_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Pools:
         entry = self._entries.get((target.database_id, role))
         if entry is not None and (entry.uri, entry.address) == (uri, target.address):
             return entry.pool
-        pool = self._open(_endpoint(uri, target.address))
+        pool = self._open(_endpoint(uri, target.address), target.kind)
         if entry is not None:
             self._retire(entry.pool)
         self._entries[target.database_id, role] = _Entry(uri, target.address, pool)
@@ -63,12 +73,15 @@ class Pools:
         pools = [*self._retired, *(entry.pool for entry in entries.values())]
         await asyncio.gather(*[pool.close() for pool in pools])
 
-    def _open(self, endpoint: Endpoint) -> SessionPool:
-        return SessionPool(
-            partial(connect, endpoint, self._limits.connect_seconds),
-            size=self._limits.size,
-            idle_seconds=self._limits.idle_seconds,
-        )
+    def _open(self, endpoint: Endpoint, kind: Kind) -> SessionPool:
+        size, idle_seconds = self._limits.of(kind)
+        connecting = partial(connect, endpoint, self._limits.connect_seconds, self._make_room)
+        return SessionPool(connecting, size=size, idle_seconds=idle_seconds)
+
+    def _make_room(self) -> None:
+        """Closes what is idle, of every database: a server without a free connection may lack ours."""
+        for entry in self._entries.values():
+            entry.pool.drop_idle()
 
     def _retire(self, pool: SessionPool) -> None:
         """Statements that run with the old credentials may finish."""

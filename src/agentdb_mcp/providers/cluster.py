@@ -29,7 +29,8 @@ SETTINGS = """\
 # Written by agentdb at every start: edits are lost.
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 200
+# Each process that serves an agent has one that listens, up to four for the control plane, and its pools'.
+max_connections = 500
 password_encryption = 'scram-sha-256'
 
 # One machine, no replicas; a prepared transaction would outlive its client and block DROP DATABASE.

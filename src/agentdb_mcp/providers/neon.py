@@ -63,7 +63,7 @@ class NeonProvider:
             for extra in found[1:]:
                 await self._discard(spec.id, extra.id)
             branch_id, owner = await self._readied(spec, found[0].id, created)
-            credentials, unhardened = await furnish(owner, spec.id)
+            credentials, unhardened = await furnish(owner, spec)
         return Provisioned(found[0].id, branch_id, DATABASE, credentials, unhardened)
 
     async def pause(self, spec: DatabaseSpec, project_id: str) -> None:

@@ -5,7 +5,7 @@ Roles made through Neon's API are members of `neon_superuser`: they read and wri
 
 from typing import Final, LiteralString
 
-from agentdb_mcp.core.databases import Credentials
+from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Kind
 from agentdb_mcp.core.identifiers import quote_identifier, quote_literal
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -20,10 +20,10 @@ from agentdb_mcp.providers.template import install_extensions
 WHERE_AM_I: Final = "SELECT current_database() AS database, current_user AS owner"
 
 
-async def furnish(owner: ConnectionUri, database_id: DatabaseId) -> tuple[Credentials, tuple[str, ...]]:
+async def furnish(owner: ConnectionUri, spec: DatabaseSpec) -> tuple[Credentials, tuple[str, ...]]:
     """Make or mend the writer and the reader, with fresh passwords; and what could not be hardened."""
     async with connected(owner) as session:
-        names = await _names(session, database_id)
+        names = await _names(session, spec.id)
         rights = await Rights.of(session)
         await _make_roles(session, names, rights)
         async with borrowed(session, names, rights):
@@ -31,7 +31,8 @@ async def furnish(owner: ConnectionUri, database_id: DatabaseId) -> tuple[Creden
             await install_extensions(session, trusted_only=True)
             await run(session, roles.grants_within(names))
         writer, reader = new_password(), new_password()
-        await run(session, (_let_in(names.writer, writer), _let_in(names.reader, reader)))
+        logins = ((names.writer, writer), (names.reader, reader))
+        await run(session, [_let_in(role, password, spec.kind) for role, password in logins])
         open_ends = await unhardened(session, names, rights)
     credentials = Credentials(
         owner=owner,
@@ -58,9 +59,9 @@ async def _make_roles(session: Session, names: Names, rights: Rights) -> None:
             await run(session, roles.superuser_settings_of(role))
 
 
-def _let_in(role: str, password: str) -> LiteralString:
+def _let_in(role: str, password: str, kind: Kind) -> LiteralString:
     """In plain text: Neon refuses verifiers. The way there is encrypted, the password has 256 random bits."""
     return (
-        f"ALTER ROLE {quote_identifier(role)} LOGIN CONNECTION LIMIT {roles.CONNECTIONS_PER_ROLE}"
+        f"ALTER ROLE {quote_identifier(role)} LOGIN CONNECTION LIMIT {roles.CONNECTIONS[kind]}"
         f" PASSWORD {quote_literal(password)}"
     )

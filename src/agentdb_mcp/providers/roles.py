@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
+from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.identifiers import quote_identifier, quote_literal
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.scram import scram_verifier
@@ -14,7 +15,10 @@ PLAIN: Final = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 PLAIN_FOR_OTHERS: Final = "NOCREATEDB NOCREATEROLE"
 """The part of it that ALTER ROLE takes from anyone but a superuser."""
 
-CONNECTIONS_PER_ROLE: Final = "10"
+CONNECTIONS: Final[dict[Kind, LiteralString]] = {Kind.AGENT: "10", Kind.GLOBAL: "100"}
+"""Most sessions of one role. An agent's own database has one server process; a global one has a process for
+each agent of its user.
+"""
 
 ROLE_SETTINGS: Final[dict[LiteralString, LiteralString]] = {
     # A net below the limits the executor sets around each statement. The role can lift them for itself.
@@ -88,10 +92,10 @@ def superuser_settings_of(name: str) -> Iterator[LiteralString]:
         yield _setting(name, setting, value)
 
 
-def open_role(name: str, password: str) -> LiteralString:
+def open_role(name: str, password: str, kind: Kind) -> LiteralString:
     """Let the role in with a new password. What is sent is a verifier: no log can hold the password."""
     role, verifier = quote_identifier(name), quote_literal(scram_verifier(password))
-    return f"ALTER ROLE {role} LOGIN CONNECTION LIMIT {CONNECTIONS_PER_ROLE} PASSWORD {verifier}"
+    return f"ALTER ROLE {role} LOGIN CONNECTION LIMIT {CONNECTIONS[kind]} PASSWORD {verifier}"
 
 
 def grants_on_database(names: Names) -> Iterator[LiteralString]:

@@ -83,7 +83,7 @@ class ServerProvider:
             async with borrowed(admin, names, rights):
                 adopted = await _make_database(admin, names, template)
                 await self._furnish(names, rights, adopted=adopted)
-            credentials = await self._open_roles(admin, names)
+            credentials = await self._open_roles(admin, names, spec.kind)
             open_ends = await unhardened(admin, names, rights)
         return Provisioned(names.database, None, names.database, credentials, open_ends)
 
@@ -166,9 +166,10 @@ class ServerProvider:
                 await harden(inside)
             await run(inside, roles.grants_within(names))
 
-    async def _open_roles(self, admin: Session, names: Names) -> Credentials:
+    async def _open_roles(self, admin: Session, names: Names, kind: Kind) -> Credentials:
         writer, reader = new_password(), new_password()
-        await run(admin, (roles.open_role(names.writer, writer), roles.open_role(names.reader, reader)))
+        logins = ((names.writer, writer), (names.reader, reader))
+        await run(admin, [roles.open_role(role, password, kind) for role, password in logins])
         return Credentials(
             owner=None,
             writer=self._uri(names.writer, writer, names.database),
