@@ -112,6 +112,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         server = await Server.open(settings, stack)
         store = await _open_store(settings, server, stack)
         await store.migrate()
+        await store.check_keys()
         providers = _providers(settings, server)
         for provider in providers:
             stack.push_async_callback(provider.close)
@@ -178,6 +179,7 @@ async def open_tools(
         store = await _open_store(settings, server, stack)
         if server.embedded is not None:
             await store.migrate()
+        await store.check_keys()
         access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
         principal = await access.authenticate_workspace(workspace_id)
         turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
@@ -193,7 +195,7 @@ async def open_tools(
         queries = QueryService(
             access, guard, policies, runner, turns=turns, cursors=cursors, caps=settings.caps
         )
-        schema = SchemaService(access, Catalog(pools), turns=turns)
+        schema = SchemaService(access, Catalog(pools), turns=turns, limits=settings.limits)
         yield AgentTools(principal, databases, queries, schema)
 
 

@@ -1,6 +1,7 @@
 """Credentials rest sealed, open for their own row only, and stay closed with a clear word otherwise."""
 
 import secrets
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +117,36 @@ async def test_credentials_made_anew_replace_the_old(store: Store, control_uri: 
     await make(store, database.id, provisioned("fresh"))
     made = provisioned("fresh").credentials
     assert await store.open_credentials(database.id) == (made.writer, made.reader)
+
+
+async def test_a_new_home_gets_its_key_and_a_lost_key_is_not_replaced(
+    control_uri: ConnectionUri, tmp_path: Path
+) -> None:
+    file = tmp_path / "encryption.key"
+    store = await Store.open(control_uri, open_keys(None, (), file))
+    await store.migrate()
+    await store.check_keys()
+    made = file.read_text()
+    await active_global(store)
+    await store.check_keys()
+    assert file.read_text() == made
+    file.unlink()
+    with pytest.raises(Misconfigured) as caught:
+        await store.check_keys()
+    assert caught.value.code == "encryption_key_missing"
+    assert "agentdb database mend" in caught.value.hint
+    assert not file.exists()
+    await store.close()
+
+
+async def test_a_key_file_that_others_can_read_is_refused_before_it_is_needed(
+    control_uri: ConnectionUri, tmp_path: Path
+) -> None:
+    file = tmp_path / "encryption.key"
+    store = await Store.open(control_uri, open_keys(None, (), file))
+    await store.migrate()
+    await store.check_keys()
+    file.chmod(0o644)
+    with pytest.raises(Misconfigured, match="other users"):
+        await store.check_keys()
+    await store.close()

@@ -25,6 +25,8 @@ from support.commands import run_agentdb
 from support.hosts import Host
 
 OLD_KEY, NEW_KEY = secrets.token_hex(32), secrets.token_hex(32)
+LITERAL = f"canary-{uuid.uuid4().hex}"
+"""Stands in statements and parameters: the agent sees it again, no log does."""
 FOREIGN_PASSWORD = f"canary-{uuid.uuid4().hex}"
 KEY = {"NEON_CONNECTION_ENCRYPTION_KEY": OLD_KEY}
 
@@ -116,12 +118,16 @@ def provoke(heard: Heard, host: Host) -> None:
         ("query", {"sql": "SELECT 1" + " " * 5_000_000}),
         ("query", {"sql": "SELECT '\0'"}),
         ("query", {"sql": "SELECT 1/0"}),
+        ("query", {"sql": f"SELECT 1/0 AS a, '{LITERAL}' AS b"}),
+        ("query", {"sql": "SELECT $1::int", "params": [LITERAL]}),
+        ("execute", {"sql": f"DO $$ BEGIN RAISE LOG '{LITERAL}'; RAISE WARNING '{LITERAL}'; END $$"}),
         ("execute_ddl", {"sql": "CREATE TABLE t (a int PRIMARY KEY)"}),
         ("execute_ddl", {"sql": "CREATE TABLE t (a int)"}),
         ("execute", {"sql": "INSERT INTO t VALUES (1), (1)"}),
         ("execute_ddl", {"sql": "ALTER ROLE current_user PASSWORD 'x'"}),
         ("describe_table", {"table": "nowhere"}),
         ("list_tables", {}),
+        ("database_info", {}),
         ("no_such_tool", {}),
     ]
     for tool, arguments in calls:
@@ -158,6 +164,7 @@ def test_no_secret_is_seen_anywhere_whatever_goes_wrong(home: Path) -> None:
         command(heard, home, "user", "delete", "ada", **rotated)
         heard.add("postgres' log", (home / "postgres" / "server.log").read_text(errors="replace"))
     assert len(secret) > 8
+    assert not [place for place in heard.leaks({"literal": LITERAL}) if place.endswith("log")]
     assert heard.leaks(secret) == []
     assert not [text for texts in heard.places.values() for text in texts if "Traceback" in text]
 

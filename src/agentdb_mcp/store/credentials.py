@@ -3,7 +3,7 @@
 from typing import Final
 
 from agentdb_mcp.core.databases import Kind, ManagedDatabase
-from agentdb_mcp.core.errors import Missing
+from agentdb_mcp.core.errors import Misconfigured, Missing
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.store.cipher import Place
@@ -32,6 +32,24 @@ async def hold_keys(connection: Connection) -> None:
 
 class Credentials(Facet):
     """Opening what is sealed."""
+
+    async def check_keys(self) -> None:
+        """Make the key file of a new home; never one in place of a key that is gone.
+
+        Raises Misconfigured: `encryption_key_missing`, or `encryption_key_malformed` for a file others read.
+        """
+        if not self._keys.exist() and await self._anything_sealed():
+            raise Misconfigured(
+                "encryption_key_missing",
+                "The key file that connection URIs were sealed with is gone from AGENTDB_HOME.",
+                "Restore encryption.key from a backup. If it is lost for good, put a new key there "
+                "(openssl rand -hex 32, mode 600) and run `agentdb database mend ID` for each database.",
+            )
+        self._keys.ring()
+
+    async def _anything_sealed(self) -> bool:
+        async with self._control_plane.connection() as connection:
+            return bool(await connection.fetchval(query("anything_sealed")))
 
     async def open_credentials(self, database_id: DatabaseId) -> tuple[ConnectionUri, ConnectionUri]:
         """The writer's and the reader's URI.

@@ -63,6 +63,11 @@ class Databases(Facet):
         async with self._control_plane.connection() as connection:
             return await connection.fetchval(query("forget_credentials"), database_id) is not None
 
+    async def forget_credentials(self, database_id: DatabaseId) -> bool:
+        """So that new ones are made. False: no such database, not ours to change, or somebody works on it."""
+        async with self._control_plane.connection() as connection:
+            return await connection.fetchval(query("forget_credentials"), database_id) is not None
+
     async def _one(self, name: str, value: str) -> ManagedDatabase | None:
         async with self._control_plane.connection() as connection:
             row = await connection.fetchrow(query(name), value)

@@ -17,6 +17,10 @@ _DRAFT: Final = ".encryption-key-"
 class Keys(Protocol):
     """A source of keys. `begin` and `finish` are called while nobody seals (store/rotation.py)."""
 
+    def exist(self) -> bool:
+        """Whether there are any yet."""
+        ...
+
     def ring(self) -> KeyRing:
         """The keys as they are now."""
         ...
@@ -52,6 +56,9 @@ class GivenKeys:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
 
+    def exist(self) -> bool:
+        return True
+
     def ring(self) -> KeyRing:
         return self._ring
 
@@ -73,6 +80,9 @@ class KeyFile:
         self._path = path
         self._older = tuple(older)
         self._read: tuple[tuple[int, ...], KeyRing] | None = None
+
+    def exist(self) -> bool:
+        return self._path.exists()
 
     def ring(self) -> KeyRing:
         """Raises Misconfigured when the file is open to others, or holds anything but keys."""

@@ -81,6 +81,11 @@ class Leases(Facet):
         async with self._control_plane.connection() as connection:
             return [row["id"] for row in await connection.fetch(query("doubt"), list(database_ids))]
 
+    async def overdue(self, seconds: float) -> list[DatabaseId]:
+        """Databases that need a step and that nobody took up for so long."""
+        async with self._control_plane.connection() as connection:
+            return [row["id"] for row in await connection.fetch(query("overdue"), seconds)]
+
     async def record_failure(self, database_id: DatabaseId, code: str, lease: Lease) -> bool:
         """The step failed with that error code; the next try comes later each time, up to 5 minutes."""
         return await self._record("record_failure", database_id, lease, code)

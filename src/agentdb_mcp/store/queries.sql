@@ -189,6 +189,23 @@ UPDATE managed_database SET observed_state = 'unknown', attempts = 0, next_attem
    AND (lease_expires_at IS NULL OR lease_expires_at <= now())
 RETURNING id
 
+-- name: overdue
+-- What needs a step and nobody took up for long. $1 seconds
+SELECT id FROM managed_database
+ WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+   AND ownership_type = 'platform'
+   AND greatest(next_attempt_at, lease_expires_at) < now() - make_interval(secs => $1)
+ ORDER BY next_attempt_at, id
+
+-- name: forget_credentials
+-- New ones are then made, and the old ones stop working. $1 database
+UPDATE managed_database
+   SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL,
+       observed_state = 'unknown', attempts = 0, next_attempt_at = now()
+ WHERE id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
+   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+RETURNING id
+
 -- name: now
 -- The control plane's time, which due times are in.
 SELECT now()
@@ -257,6 +274,10 @@ SELECT pg_advisory_xact_lock_shared($1)
 -- Taken by whoever changes the keys, until its commit: nobody is sealing. $1 lock
 SELECT pg_advisory_xact_lock($1)
 
+-- name: anything_sealed
+-- Whether a lost key would be missed.
+SELECT EXISTS (SELECT FROM managed_database WHERE writer_connection_uri IS NOT NULL)
+
 -- name: sealed_otherwise
 -- Rows with a value that another key than the current one sealed. $1 the current key's values, as a pattern,
 -- $2 the last id that was seen, $3 limit
@@ -286,5 +307,11 @@ UPDATE managed_database
 SELECT split_part(current_setting('server_version'), ' ', 1)
 
 -- name: dump
--- Every database's row as text, for an audit of what it gives away.
-SELECT coalesce(string_agg(d::text, E'\n' ORDER BY id), '') FROM managed_database AS d
+-- Every row of every table of ours and of the host's minimal ones, as text.
+SELECT concat_ws(E'\n',
+    (SELECT string_agg(t::text, E'\n') FROM "user" AS t),
+    (SELECT string_agg(t::text, E'\n') FROM workspace AS t),
+    (SELECT string_agg(t::text, E'\n') FROM subscription AS t),
+    (SELECT string_agg(t::text, E'\n') FROM managed_database AS t),
+    (SELECT string_agg(t::text, E'\n') FROM user_db_budget AS t),
+    (SELECT string_agg(t::text, E'\n') FROM schema_migration AS t))

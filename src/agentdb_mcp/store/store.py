@@ -45,7 +45,7 @@ class Store(Hosts, Databases, Leases, Credentials, Rotations):
             return await connection.fetchval(query("server_version"))
 
     async def dump(self) -> str:
-        """Every database's row as text, for an audit of what it gives away."""
+        """Every row of the control plane as text, for an audit of what it gives away."""
         async with self._control_plane.connection() as connection:
             return await connection.fetchval(query("dump"))
 
