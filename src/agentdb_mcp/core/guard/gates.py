@@ -61,19 +61,24 @@ def shape(sql: str, limits: Limits) -> Stopped | None:
     flat = sql.count("(") + sql.count("[") <= limits.max_depth
     if flat and len(sql) <= limits.max_tokens and not _LONG_OPERATOR.search(sql):
         return None
+    return _excess(sql, limits)
+
+
+def _excess(sql: str, limits: Limits) -> Stopped | None:
+    """The first token that is one too many, in whichever way."""
     depth = negations = 0
     for count, token in enumerate(tokens(sql), 1):
-        if count > limits.max_tokens:
-            return Stopped("text.tokens", f"more than {limits.max_tokens}", token.start + 1)
-        if token.text in _OPEN:
-            depth += 1
-        elif token.text in _CLOSE:
-            depth = max(0, depth - 1)
-        if depth > limits.max_depth:
-            return Stopped("text.depth", f"{depth} open brackets", token.start + 1)
+        depth = max(0, depth + (token.text in _OPEN) - (token.text in _CLOSE))
         negations = negations + 1 if token.text.lower() == "not" else 0
-        if negations > _MAX_NEGATIONS:
-            return Stopped("text.depth", f"{negations} times NOT", token.start + 1)
-        if token.kind is TokenKind.OTHER and _LONG_OPERATOR.match(sql, token.start):
-            return Stopped("text.operator", "64 characters or more", token.start + 1)
+        if count > limits.max_tokens:
+            rule, found = "text.tokens", f"more than {limits.max_tokens}"
+        elif depth > limits.max_depth:
+            rule, found = "text.depth", f"{depth} open brackets"
+        elif negations > _MAX_NEGATIONS:
+            rule, found = "text.depth", f"{negations} times NOT"
+        elif token.kind is TokenKind.OTHER and _LONG_OPERATOR.match(sql, token.start):
+            rule, found = "text.operator", "64 characters or more"
+        else:
+            continue
+        return Stopped(rule, found, token.start + 1)
     return None
