@@ -197,15 +197,6 @@ SELECT id FROM managed_database
    AND greatest(next_attempt_at, lease_expires_at) < now() - make_interval(secs => $1)
  ORDER BY next_attempt_at, id
 
--- name: forget_credentials
--- New ones are then made, and the old ones stop working. $1 database
-UPDATE managed_database
-   SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL,
-       observed_state = 'unknown', attempts = 0, next_attempt_at = now()
- WHERE id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
-   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
-RETURNING id
-
 -- name: now
 -- The control plane's time, which due times are in.
 SELECT now()
