@@ -55,6 +55,14 @@ class Databases(Facet):
                 return await connection.execute(query("bury_database"), database_id) != "DELETE 0"
             return await connection.fetchval(query("want_state"), database_id, desired) is not None
 
+    async def forget_credentials(self, database_id: DatabaseId) -> bool:
+        """Drop the credentials, so that the reconciler has the database mended and new ones made.
+
+        False: there is none, it is wanted gone, or it is the user's own.
+        """
+        async with self._control_plane.connection() as connection:
+            return await connection.fetchval(query("forget_credentials"), database_id) is not None
+
     async def _one(self, name: str, value: str) -> ManagedDatabase | None:
         async with self._control_plane.connection() as connection:
             row = await connection.fetchrow(query(name), value)
