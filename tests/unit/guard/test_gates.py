@@ -15,7 +15,8 @@ REFUSED = [
     ("SELECT\u00a01", "text.blank", 7),
     ("\ufeffSELECT 1", "text.blank", 1),
     ("SELECT 1 -- é\u2028\n, a\u200bb", "text.blank", 19),
-    ("SELECT 1" + "/* */" * 65, "text.comments", None),
+    ("SELECT 1" + "/* */" * 65, "text.comments", 329),
+    ("SELECT 1 " + "/*" * 65, "text.comments", 10),
     ("SELECT " + "(" * 65 + "1" + ")" * 65, "text.depth", 72),
     ("SELECT " + "[" * 65, "text.depth", 72),
     ("SELECT 1 " + "+" * 64 + "2", "text.operator", 10),
@@ -36,6 +37,8 @@ PASSED = [
     "SELECT '" + "(" * 500 + "'",
     "-- " + "-" * 200 + "\nSELECT 1 /" + "*" * 100 + "/",
     "SELECT '" + "+" * 500 + "'",
+    "INSERT INTO files VALUES ('" + "/* code */" * 500 + "')",
+    "INSERT INTO files VALUES ($code$" + "/* not (((( */" * 500 + "$code$)",
     "",
     "not SQL at all",
 ]

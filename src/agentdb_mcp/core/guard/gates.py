@@ -55,10 +55,7 @@ def _characters(sql: str) -> Stopped | None:
 
 def shape(sql: str, limits: Limits) -> Stopped | None:
     """The shapes that a parser chokes on. Most texts are too short and too flat to hold any."""
-    comments = sql.count("/*")
-    if comments > limits.max_comments:
-        return Stopped("text.comments", str(comments), None)
-    flat = sql.count("(") + sql.count("[") <= limits.max_depth
+    flat = sql.count("(") + sql.count("[") <= limits.max_depth and sql.count("/*") <= limits.max_comments
     if flat and len(sql) <= limits.max_tokens and not _LONG_OPERATOR.search(sql):
         return None
     return _excess(sql, limits)
@@ -66,16 +63,19 @@ def shape(sql: str, limits: Limits) -> Stopped | None:
 
 def _excess(sql: str, limits: Limits) -> Stopped | None:
     """The first token that is one too many, in whichever way."""
-    depth = negations = 0
+    depth = negations = comments = 0
     for count, token in enumerate(tokens(sql), 1):
         depth = max(0, depth + (token.text in _OPEN) - (token.text in _CLOSE))
         negations = negations + 1 if token.text.lower() == "not" else 0
+        comments += token.text.count("/*") if token.kind is TokenKind.COMMENT else 0
         if count > limits.max_tokens:
             rule, found = "text.tokens", f"more than {limits.max_tokens}"
         elif depth > limits.max_depth:
             rule, found = "text.depth", f"{depth} open brackets"
         elif negations > _MAX_NEGATIONS:
             rule, found = "text.depth", f"{negations} times NOT"
+        elif comments > limits.max_comments:
+            rule, found = "text.comments", f"more than {limits.max_comments}"
         elif token.kind is TokenKind.OTHER and _LONG_OPERATOR.match(sql, token.start):
             rule, found = "text.operator", "64 characters or more"
         else:
