@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from agentdb_mcp.core.databases import ManagedDatabase
 from agentdb_mcp.core.ids import UserId
@@ -304,3 +305,27 @@ async def test_one_unreadable_row_does_not_hold_up_the_others_and_keeps_the_olde
     assert len(key_file.read_text().split()) == 2
     assert "keep the older keys" in str(done)
     assert await all_open(store, whole)
+
+
+def in_sims_form(uri: ConnectionUri, key: str) -> str:
+    """As Sim's lib/encryption.ts writes it: `ivHex:cipherHex:tagHex`, a 16-byte IV, no associated data."""
+    nonce = secrets.token_bytes(16)
+    sealed = AESGCM(bytes.fromhex(key)).encrypt(nonce, uri.reveal().encode(), None)
+    return ":".join(part.hex() for part in (nonce, sealed[:-16], sealed[-16:]))
+
+
+async def test_rows_in_sims_form_are_sealed_in_ours(
+    store: Store, control_uri: ConnectionUri, key_file: Path
+) -> None:
+    database = await active_global(store)
+    made = provisioned("from-sim").credentials
+    (key,) = key_file.read_text().split()
+    async with connected(control_uri) as connection:
+        await connection.execute(
+            "UPDATE managed_database SET writer_connection_uri = $1, reader_connection_uri = $2",
+            in_sims_form(made.writer, key),
+            in_sims_form(made.reader, key),
+        )
+    done = await store.rotate_keys()
+    assert (done.resealed, done.remaining, done.unreadable) == (1, 0, ())
+    assert await store.open_credentials(database.id) == (made.writer, made.reader)

@@ -104,6 +104,11 @@ class KeyRing:
     __reduce_ex__ = __reduce__  # pyright: ignore[reportAssignmentType]
 
 
+def is_legacy(text: str) -> bool:
+    """Whether a value is in Sim's form, `ivHex:cipherHex:tagHex`."""
+    return _LEGACY_FORM.fullmatch(text) is not None
+
+
 def sealed_with(key_id: str) -> str:
     """What every text sealed with that key begins with."""
     return f"{_VERSION}.{key_id}."

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.ids import DatabaseId
-from agentdb_mcp.store.cipher import KeyRing, sealed_with
+from agentdb_mcp.store.cipher import KeyRing, is_legacy, sealed_with
 from agentdb_mcp.store.connect import Connection
 from agentdb_mcp.store.credentials import KEYS_LOCK, SEALED_COLUMNS, hold_keys, place_of
 from agentdb_mcp.store.databases import database_from
@@ -116,4 +116,6 @@ def _resealed(row: Any, column: str, ring: KeyRing) -> str | None:
     if row[column] is None:
         return None
     place = place_of(database_from(row), column)
-    return ring.seal(ring.open(row[column], place), place)
+    # Rows copied over from Sim are in its own form. Only here are they read: that form is bound to no place.
+    opened = ring.open_legacy(row[column]) if is_legacy(row[column]) else ring.open(row[column], place)
+    return ring.seal(opened, place)
