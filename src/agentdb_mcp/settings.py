@@ -23,6 +23,7 @@ from pydantic import (
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.schema import Limits
 from agentdb_mcp.core.secrets import ApiKey, ConnectionUri, KeyText
 
 ROOT_HOME: Final = Path("/var/lib/agentdb/home")
@@ -122,6 +123,13 @@ class Settings(BaseModel):
     def key_file(self) -> Path | None:
         """Where generated keys are kept; None with a Postgres of one's own, which wants a key too."""
         return self.home / "encryption.key" if self.control_url is None else None
+
+    @property
+    def limits(self) -> Limits:
+        """What an agent is told of its limits."""
+        return Limits(
+            self.max_rows, self.max_result_bytes, self.statement_timeout_seconds, self.max_concurrent
+        )
 
     @property
     def caps(self) -> Caps:

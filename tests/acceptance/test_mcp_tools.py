@@ -139,6 +139,15 @@ def test_an_error_of_postgres_says_where_and_why(agent: Host) -> None:
     assert "a.name" in error["hint"]
 
 
+def test_an_agent_learns_what_it_works_with(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="10") as host:
+        for database in ("agent", "global"):
+            info = host.call("database_info", database=database)
+            assert info["content"][0]["text"].startswith(f"{database}: PostgreSQL ")
+            assert info["structuredContent"]["limits"]["max_rows"] == 10
+            assert {"name", "version", "schema"} == set(info["structuredContent"]["extensions"][0])
+
+
 def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace: str) -> None:
     with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="10") as host:
         series = "SELECT * FROM generate_series(1, 100)"

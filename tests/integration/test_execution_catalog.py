@@ -10,6 +10,7 @@ from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.schema import (
     ColumnDescription,
     Definition,
+    Extension,
     ForeignKey,
     Key,
     Partitioning,
@@ -69,6 +70,15 @@ async def catalog(pools: Pools, target: Target) -> AsyncIterator[Catalog]:
 
 async def described(catalog: Catalog, target: Target, table: str) -> TableDescription:
     return await catalog.describe_table(target, table, schema="shop")
+
+
+async def test_a_database_tells_its_version_its_size_and_its_extensions(
+    catalog: Catalog, target: Target
+) -> None:
+    facts = await catalog.database_facts(target)
+    assert facts.version.split(".")[0].isdecimal()
+    assert facts.bytes > 1_000_000
+    assert Extension("plpgsql", "1.0", "pg_catalog") in facts.extensions
 
 
 async def test_a_list_has_a_line_for_each_table_and_view(catalog: Catalog, target: Target) -> None:

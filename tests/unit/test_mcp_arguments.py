@@ -113,4 +113,7 @@ def test_an_unknown_tool_is_answered_with_the_tools_there_are() -> None:
     error = unknown_tool("run_sql" * 1_000, TOOLS)
     assert error.code == "bad_argument"
     assert len(error.message) < 100
-    assert error.hint == "The tools are: query, execute, execute_ddl, list_tables, describe_table."
+    assert (
+        error.hint
+        == "The tools are: query, execute, execute_ddl, list_tables, describe_table, database_info."
+    )

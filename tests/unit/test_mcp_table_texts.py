@@ -8,9 +8,12 @@ import jsonschema
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.schema import (
     ColumnDescription,
+    DatabaseFacts,
     Definition,
+    Extension,
     ForeignKey,
     Key,
+    Limits,
     Partitioning,
     TableDescription,
     TableList,
@@ -166,9 +169,28 @@ def test_a_long_comment_is_cut_in_a_list_and_whole_in_a_description() -> None:
     assert "c" * 5_000 in tables.described(Kind.AGENT, described).text
 
 
+FACTS = DatabaseFacts("18.6", 7_654_321, (Extension("pgcrypto", "1.3", "extensions"),))
+LIMITS = Limits(1_000, 1_000_000, 30.0, 4)
+
+
+def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
+    answer = tables.informed(Kind.GLOBAL, FACTS, LIMITS)
+    head, limits, *rest = answer.text.splitlines()
+    assert head == "global: PostgreSQL 18.6, 7.65 MB"
+    assert limits == "limits: 1000 rows and 1 MB an answer, 30 s a statement, 4 calls at once"
+    assert rest[1:-1] == ["extension pgcrypto 1.3 in extensions"]
+    assert answer.structured["limits"] == {
+        "max_rows": 1_000,
+        "max_result_bytes": 1_000_000,
+        "statement_timeout_seconds": 30.0,
+        "max_concurrent": 4,
+    }
+
+
 def test_the_typed_forms_are_what_the_tools_promised() -> None:
     for tool, answer in (
         ("list_tables", tables.listed(Kind.AGENT, TableList((ORDERS,), more=True))),
         ("describe_table", tables.described(Kind.AGENT, FULL)),
+        ("database_info", tables.informed(Kind.AGENT, FACTS, LIMITS)),
     ):
         jsonschema.validate(json.loads(json.dumps(answer.structured)), SCHEMAS[tool])

@@ -38,9 +38,9 @@ def test_the_whole_list_stays_within_its_tokens(with_output: bool, tokens: int) 
     assert len(json.dumps(listed, separators=(",", ":"))) / 4 <= tokens
 
 
-def test_there_are_five_tools() -> None:
+def test_there_are_six_tools() -> None:
     names = [spec.name for spec in agent_tools(BOTH)]
-    assert names == ["query", "execute", "execute_ddl", "list_tables", "describe_table"]
+    assert names == ["query", "execute", "execute_ddl", "list_tables", "describe_table", "database_info"]
 
 
 def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
@@ -102,6 +102,7 @@ def test_only_the_reading_tools_say_that_they_are_safe() -> None:
         "execute_ddl": (False, True, False),
         "list_tables": (True, False, True),
         "describe_table": (True, False, True),
+        "database_info": (True, False, True),
     }
     assert not any(spec.open_world for spec in agent_tools(BOTH))
 

@@ -103,3 +103,34 @@ class TableDescription:
     triggers: tuple[Definition, ...]
     view_definition: str | None
     partitioning: Partitioning | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension that is installed: its types and functions can be used."""
+
+    name: str
+    version: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """What a database is, as PostgreSQL says."""
+
+    version: str
+    """PostgreSQL's, e.g. `18.6`."""
+    bytes: int
+    """On disk, catalogs included."""
+    extensions: tuple[Extension, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds for each call; nothing that a caller sends can lift it."""
+
+    max_rows: int
+    max_result_bytes: int
+    statement_timeout_seconds: float
+    max_concurrent: int
+    """Calls of the workspace at once; others wait."""

@@ -11,7 +11,9 @@ from agentdb_mcp.core.errors import Invalid, Missing
 from agentdb_mcp.core.results import Caps, Cell, JsonValue
 from agentdb_mcp.core.schema import (
     ColumnDescription,
+    DatabaseFacts,
     Definition,
+    Extension,
     ForeignKey,
     Key,
     Partitioning,
@@ -75,6 +77,15 @@ class Catalog:
         if not rows:
             raise await self._missing(target, table, schema)
         return _description(rows[0])
+
+    async def database_facts(self, target: Target) -> DatabaseFacts:
+        """PostgreSQL's version, the size, the extensions."""
+        ((version, size, extensions),) = await self._read(target, "database_facts")
+        return DatabaseFacts(
+            version=str(version),
+            bytes=int(cast("int", size)),
+            extensions=tuple(Extension(*extension) for extension in _items(extensions)),
+        )
 
     async def _read(self, target: Target, name: str, *params: Any) -> tuple[tuple[Cell, ...], ...]:
         found = await self._runner.read(target, _query(name), cast("tuple[JsonValue, ...]", params), _CAPS)

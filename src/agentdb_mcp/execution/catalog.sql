@@ -130,3 +130,13 @@ SELECT n.nspname, c.relname
    AND has_any_column_privilege(c.oid, 'SELECT')
  ORDER BY n.nspname, c.relname
  LIMIT $1::int
+
+-- name: database_facts
+-- What the database is: PostgreSQL's version, bytes on disk, and its extensions with versions and schemas
+SELECT current_setting('server_version'),
+       -- pg_database_size is among the functions that agents may not call
+       (SELECT sum(pg_total_relation_size(oid))::int8
+          FROM pg_class WHERE relkind IN ('r', 'm') AND NOT relisshared),
+       (SELECT json_agg(json_build_array(e.extname, e.extversion, n.nspname) ORDER BY e.extname)
+          FROM pg_extension e
+          JOIN pg_namespace n ON n.oid = e.extnamespace)

@@ -1,8 +1,8 @@
-"""What is in a database: its tables, and one table in full."""
+"""What is in a database: its tables, one table in full, and what it is itself."""
 
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.schema import TableDescription, TableList
+from agentdb_mcp.core.schema import DatabaseFacts, Limits, TableDescription, TableList
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.services.fairness import Turns
@@ -11,10 +11,12 @@ from agentdb_mcp.services.fairness import Turns
 class SchemaService:
     """Reads the catalogs as the agent's own reader role: nobody sees more than the agent may."""
 
-    def __init__(self, access: AccessService, catalog: Catalog, *, turns: Turns) -> None:
+    def __init__(self, access: AccessService, catalog: Catalog, *, turns: Turns, limits: Limits) -> None:
         self._access = access
         self._catalog = catalog
         self._turns = turns
+        self.limits = limits
+        """What holds for the caller's statements."""
 
     async def list_tables(
         self, principal: Principal, kind: Kind, *, schema: str | None = None, pattern: str | None = None
@@ -31,3 +33,8 @@ class SchemaService:
         async with self._turns.turn(principal.workspace_id):
             target = await self._access.resolve(principal, kind)
             return await self._catalog.describe_table(target, table, schema=schema)
+
+    async def database_facts(self, principal: Principal, kind: Kind) -> DatabaseFacts:
+        """What the database is."""
+        async with self._turns.turn(principal.workspace_id):
+            return await self._catalog.database_facts(await self._access.resolve(principal, kind))

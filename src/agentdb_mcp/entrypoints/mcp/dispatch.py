@@ -42,6 +42,7 @@ class AgentTools:
             "execute_ddl": self._execute_ddl,
             "list_tables": self._list_tables,
             "describe_table": self._describe_table,
+            "database_info": self._database_info,
         }
         self.specs = agent_tools(databases)
         self._specs = {spec.name: spec for spec in self.specs}
@@ -119,6 +120,10 @@ class AgentTools:
             self._principal, kind, arguments["table"], schema=arguments.get("schema")
         )
         return tables.described(kind, found)
+
+    async def _database_info(self, kind: Kind, _: Arguments) -> ToolAnswer:
+        facts = await self._schema.database_facts(self._principal, kind)
+        return tables.informed(kind, facts, self._schema.limits)
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

@@ -12,8 +12,11 @@ from pydantic_core import to_json
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.schema import (
     ColumnDescription,
+    DatabaseFacts,
+    Extension,
     ForeignKey,
     Key,
+    Limits,
     Partitioning,
     TableDescription,
     TableList,
@@ -48,6 +51,26 @@ def described(kind: Kind, found: TableDescription) -> ToolAnswer:
     return ToolAnswer(
         lines(f"{kind}: 1 {found.summary.kind}", data_block(list(_description(found)))),
         {"database": str(kind), "table": {**body.pop("summary"), **body}},
+    )
+
+
+def informed(kind: Kind, facts: DatabaseFacts, limits: Limits) -> ToolAnswer:
+    """The answer of `database_info`."""
+    extensions = [_extension(extension) for extension in facts.extensions]
+    return ToolAnswer(
+        lines(
+            f"{kind}: PostgreSQL {facts.version}, {_size(facts.bytes)}",
+            f"limits: {limits.max_rows} rows and {_size(limits.max_result_bytes)} an answer, "
+            f"{limits.statement_timeout_seconds:g} s a statement, {limits.max_concurrent} calls at once",
+            data_block(extensions),
+        ),
+        {"database": str(kind), **asdict(facts), "limits": asdict(limits)},
+    )
+
+
+def _extension(extension: Extension) -> str:
+    return one_line(
+        f"extension {name_text(extension.name)} {extension.version} in {name_text(extension.schema)}"
     )
 
 

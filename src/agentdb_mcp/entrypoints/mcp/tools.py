@@ -177,6 +177,18 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             destructive=False,
             idempotent=True,
         ),
+        ToolSpec(
+            name="database_info",
+            title="Database facts",
+            description="Version, size and extensions of the database, and the limits of your calls.",
+            input_schema=_arguments({"database": database}),
+            output_schema=_answer(
+                {"database": {"type": "string"}, "limits": {"type": "object"}}, "version", "limits"
+            ),
+            read_only=True,
+            destructive=False,
+            idempotent=True,
+        ),
     )
 
 
