@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.entrypoints.mcp.wire import Descriptors
     from agentdb_mcp.providers.base import Provider
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
+    from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.sweeper import Sweeper
@@ -45,6 +46,7 @@ class App:
     reconciler: "Reconciler"
     lifecycle: "LifecycleService"
     sweeper: "Sweeper"
+    doctor: "Doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotati
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The operator's program, on an up-to-date control plane."""
+    from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.sweeper import Sweeper
@@ -122,7 +125,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         access = AccessService(store, changes, server.premises())
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
         sweeper = Sweeper(store, by_name)
-        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper)
+        doctor = Doctor(store, by_name, sweeper)
+        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper, doctor)
 
 
 def _providers(settings: Settings, server: Server) -> "list[Provider]":

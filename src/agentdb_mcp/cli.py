@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import traceback
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -167,6 +168,22 @@ def sweep(
 
     if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, as_json=as_json)):
         raise typer.Exit(1)
+
+
+@cli.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what is wrong, and the way out of each. Changes nothing."""
+    ailments = run(lambda app: app.doctor.examine())
+    for each in ailments:
+        print(
+            json.dumps(asdict(each))
+            if as_json
+            else f"{each.subject}: {each.code}: {each.words}\n  {each.way_out}"
+        )
+    if ailments:
+        raise typer.Exit(1)
+    if not as_json:
+        print("nothing is wrong")
 
 
 @cli.command()

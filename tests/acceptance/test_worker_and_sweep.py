@@ -56,3 +56,15 @@ def test_a_change_of_plan_is_made_by_a_command(agentdb: Cli, user: str) -> None:
     refused = agentdb("user", "plan", user, "platinum")
     assert (refused.returncode, "free, pro, team, enterprise" in refused.stderr) == (1, True)
     assert "user_not_found" in agentdb("user", "plan", "nobody-there", "pro").stderr
+
+
+def test_a_doctor_that_finds_nothing_says_so(agentdb: Cli, user: str) -> None:
+    examined = agentdb("doctor")
+    assert (examined.returncode, examined.stdout) == (0, "nothing is wrong\n"), examined.stderr
+
+
+def test_a_doctor_names_what_cannot_be_opened_and_what_helps(agentdb: Cli, user: str) -> None:
+    examined = agentdb("doctor", NEON_CONNECTION_ENCRYPTION_KEY="0" * 64)
+    assert examined.returncode == 1
+    assert "encryption_key_unknown" in examined.stdout
+    assert "agentdb database mend" in examined.stdout

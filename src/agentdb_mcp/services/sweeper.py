@@ -61,10 +61,13 @@ class Sweeper:
         self._store = store
         self._providers = providers
 
-    async def sweep(self, *, dry_run: bool) -> Sweep:
-        """Search everywhere. Raises Unavailable or Misconfigured when a provider does not answer."""
+    async def sweep(self, *, dry_run: bool, only: str | None = None) -> Sweep:
+        """Search everywhere, or at `only` one provider.
+
+        Raises Unavailable or Misconfigured when a provider does not answer.
+        """
         findings, unjudged = list[Finding](), list[str]()
-        for provider in self._providers.values():
+        for provider in self._providers.values() if only is None else [self._providers[only]]:
             before = await self._rows(provider)
             census = await provider.census()
             rows = await self._rows(provider)

@@ -1,0 +1,107 @@
+"""What is wrong with this installation, in words for the operator, each with its way out. Nothing is changed.
+
+docs/how-to/mend.md says more about each; a test compares the two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed
+from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing
+from agentdb_mcp.providers.base import Provider
+from agentdb_mcp.services.sweeper import Sweeper
+from agentdb_mcp.store import Store
+
+OVERDUE_SECONDS: Final = 300.0
+"""What nobody has taken up for so long is not merely on its way."""
+
+WAYS_OUT: Final[Mapping[str, str]] = {
+    "ciphertext_invalid": "Restore the row from a backup, or make new credentials: agentdb database mend ID.",
+    "encryption_key_unknown": "Add the key to AGENTDB_OLD_ENCRYPTION_KEYS. When it is lost for good:"
+    " agentdb database mend ID.",
+    "database_not_found": "Check that NEON_API_KEY is of the right organization. If the project was deleted"
+    " more than 7 days ago its data is lost: delete the workspace.",
+    "provider_unavailable": "It is tried again by itself. If it lasts, look at the provider.",
+    "provider_limit_reached": "Delete what is not needed, or raise the limit with the provider.",
+    "provider_refused": "The log of the process that tried has the reason: check region and sizes.",
+    "settings_invalid": "Check NEON_API_KEY, AGENTDB_PROVIDER and AGENTDB_CONTROL_URL of this process.",
+    "overdue": "Nobody takes it up: leave an `agentdb worker` running, or run `agentdb reconcile`.",
+    "orphan": "agentdb sweep sets it right; agentdb sweep --dry-run says what it would do.",
+    "unjudged": "Nothing follows from what the provider shows: check its key, and the control plane.",
+}
+"""What kind of trouble it is -> what to do."""
+
+OTHERWISE: Final = "Look it up in docs/reference/errors.md."
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """One thing that is wrong."""
+
+    subject: str
+    code: str
+    """A key of WAYS_OUT, or another error's code."""
+    words: str
+    way_out: str
+
+
+class Doctor:
+    """Looks at every row, every sealed value and every provider."""
+
+    def __init__(self, store: Store, providers: Mapping[str, Provider], sweeper: Sweeper) -> None:
+        self._store = store
+        self._providers = providers
+        self._sweeper = sweeper
+
+    async def examine(self) -> list[Ailment]:
+        """Everything that is wrong, rows first. Raises Unavailable when the control plane does not answer."""
+        rows = await self._store.list_databases(None)
+        overdue = await self._store.overdue(OVERDUE_SECONDS)
+        return [
+            *[each for row in rows for each in await self._row(row)],
+            *(_ailment(f"database {each}", "overdue", "waits, and nobody took it up") for each in overdue),
+            *[each for name in self._providers for each in await self._provider(name)],
+        ]
+
+    async def _row(self, row: ManagedDatabase) -> list[Ailment]:
+        found = list[Ailment]()
+        if row.provider not in self._providers and not _is_over(row):
+            words = f"its provider '{row.provider}' is not set up here"
+            found.append(_ailment(_subject(row), "settings_invalid", words))
+        if row.last_error is not None:
+            words = f"failed {row.attempts} times; it is wanted {row.desired}"
+            found.append(_ailment(_subject(row), row.last_error, words))
+        return found + (await self._unreadable(row) if row.has_credentials else [])
+
+    async def _unreadable(self, row: ManagedDatabase) -> list[Ailment]:
+        try:
+            await self._store.open_credentials(row.id)
+        except (Misconfigured, Missing) as error:
+            return [_ailment(_subject(row), error.code, error.message)]
+        return []
+
+    async def _provider(self, provider: str) -> list[Ailment]:
+        try:
+            swept = await self._sweeper.sweep(dry_run=True, only=provider)
+        except AgentDbError as error:
+            return [_ailment(f"provider {provider}", error.code, error.message)]
+        return [
+            *(
+                _ailment(f"{each.provider} {each.project_id}", "orphan", each.plight)
+                for each in swept.findings
+            ),
+            *(_ailment("provider", "unjudged", reason) for reason in swept.unjudged),
+        ]
+
+
+def _ailment(subject: str, code: str, words: str) -> Ailment:
+    return Ailment(subject, code, words, WAYS_OUT.get(code, OTHERWISE))
+
+
+def _subject(row: ManagedDatabase) -> str:
+    return f"database {row.id}"
+
+
+def _is_over(row: ManagedDatabase) -> bool:
+    return row.desired is Desired.DELETED and row.observed is Observed.DELETED
