@@ -56,3 +56,21 @@ def test_the_program_finds_them_in_an_installed_wheel(wheel: Path, tmp_path: Pat
 def test_the_wheel_says_its_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if name.endswith("licenses/LICENSE")]
+
+
+def test_an_installed_wheel_plays_the_demo_from_another_folder(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path / "site")}
+    where = [sys.executable, "-c", "import agentdb_mcp; print(agentdb_mcp.__file__)"]
+    found = subprocess.run(where, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith(str(tmp_path / "site"))
+    played = subprocess.run(
+        [sys.executable, "-m", "agentdb_mcp", "demo"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr

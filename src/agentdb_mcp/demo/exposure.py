@@ -26,8 +26,8 @@ class Exposure:
         places = {
             "answers to agents": "\n".join(stage.heard),
             "servers' logs": stage.logged(),
-            "command lines of all processes": _command_lines(),
             "the control plane's rows": await app.store.dump(),
+            **_command_lines(),
         }
         leaks = tuple(
             f"secret {number} in {place}"
@@ -53,11 +53,12 @@ async def _secrets(app: App) -> list[str]:
     return [*(parse_endpoint(uri).password for uri in found), *keys]
 
 
-def _command_lines() -> str:
+def _command_lines() -> dict[str, str]:
+    """Empty where the system does not show them as files."""
     lines: list[str] = []
     for process in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             lines.append(process.read_text(errors="replace"))
         except OSError:
             continue  # it ended meanwhile, or is another user's
-    return "\n".join(lines)
+    return {"command lines of all processes": "\n".join(lines)} if lines else {}

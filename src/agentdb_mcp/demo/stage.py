@@ -27,16 +27,14 @@ class Agent:
         self._record(answer.model_dump_json())
         return answer
 
-    async def rows(self, sql: str, **arguments: Any) -> list[list[Any]]:
-        """The rows of a query. Raises AssertionError when it was refused."""
-        return structured(await self.call("query", sql=sql, **arguments))["rows"]
+    async def rows(self, sql: str, **arguments: Any) -> list[list[Any]] | None:
+        """The rows of a query; None when it was refused."""
+        return rows_of(await self.call("query", sql=sql, **arguments))
 
 
-def structured(answer: CallToolResult) -> dict[str, Any]:
-    """The typed form of an answer that must have succeeded."""
-    assert not answer.is_error, text(answer)
-    assert answer.structured_content is not None
-    return answer.structured_content
+def rows_of(answer: CallToolResult) -> list[list[Any]] | None:
+    """The rows of an answer; None when it is an error."""
+    return None if answer.is_error else (answer.structured_content or {}).get("rows")
 
 
 def text(answer: CallToolResult) -> str:

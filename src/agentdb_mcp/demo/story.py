@@ -11,7 +11,7 @@ from agentdb_mcp.core.databases import Desired, Kind
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.demo.exposure import Exposure
 from agentdb_mcp.demo.intruder import refused_entry
-from agentdb_mcp.demo.stage import Agent, Programme, Stage, structured, text
+from agentdb_mcp.demo.stage import Agent, Programme, Stage, rows_of, text
 from agentdb_mcp.settings import read_settings
 
 ADA, BEN = UserId("ada"), UserId("ben")
@@ -28,9 +28,8 @@ async def run() -> int:
         stage = Stage(folder)
         programme.scene("An embedded PostgreSQL and the control plane")
         async with open_app(read_settings({"AGENTDB_HOME": str(folder)})) as app:
-            programme.claim(
-                f"PostgreSQL {await app.store.server_version()} is up, the schema is current", holds=True
-            )
+            version, pending = await app.store.server_version(), await app.store.migrate()
+            programme.claim(f"PostgreSQL {version} is up, the schema is current", holds=not pending)
             await _register(app, programme)
             await _play(app, stage, programme)
             await _audit(app, stage, programme)
@@ -66,7 +65,8 @@ async def _play(app: App, stage: Stage, programme: Programme) -> None:
         stage.agent(WRITER) as writer,
         stage.agent(TRADER) as trader,
     ):
-        programme.claim("three servers answer", holds=True)
+        answers = [await agent.rows("SELECT 1") for agent in (research, writer, trader)]
+        programme.claim("three servers answer", holds=answers == [[[1]]] * 3)
         await _work(research, programme)
         await _share(research, writer, trader, programme)
         await _attack(app, trader, programme)
@@ -77,15 +77,13 @@ async def _work(research: Agent, programme: Programme) -> None:
     table = (
         "CREATE TABLE paper (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text, price numeric)"
     )
-    structured(await research.call("execute_ddl", sql=table))
+    await research.call("execute_ddl", sql=table)
     insert = "INSERT INTO paper (title, price) VALUES ($1, 0.10), ($2, 12.50), ('', NULL) RETURNING id"
-    added = structured(await research.call("execute", sql=insert, params=["Attention", "It's 'quoted'"]))
-    programme.claim("research creates a table and adds rows", holds=added["rows"] == [[1], [2], [3]])
+    added = await research.call("execute", sql=insert, params=["Attention", "It's 'quoted'"])
+    programme.claim("research creates a table and adds rows", holds=rows_of(added) == [[1], [2], [3]])
     answer = await research.call("query", sql="SELECT * FROM paper ORDER BY id")
     expected = [[1, "Attention", "0.10"], [2, "It's 'quoted'", "12.50"], [3, "", None]]
-    programme.claim(
-        "values keep their meaning", holds=structured(answer)["rows"] == expected, shows=text(answer)
-    )
+    programme.claim("values keep their meaning", holds=rows_of(answer) == expected, shows=text(answer))
     wrong = await research.call("query", sql="DELETE FROM paper")
     programme.claim(
         "a write sent to `query` is refused with the right tool's name",
@@ -96,10 +94,8 @@ async def _work(research: Agent, programme: Programme) -> None:
 
 async def _share(research: Agent, writer: Agent, trader: Agent, programme: Programme) -> None:
     note = "CREATE TABLE note (body text)"
-    structured(await research.call("execute_ddl", sql=note, database="global"))
-    structured(
-        await research.call("execute", sql="INSERT INTO note VALUES ('for the writer')", database="global")
-    )
+    await research.call("execute_ddl", sql=note, database="global")
+    await research.call("execute", sql="INSERT INTO note VALUES ('for the writer')", database="global")
     seen = await writer.rows("SELECT body FROM note", database="global")
     programme.claim(
         "writer reads what research left in ada's shared database", holds=seen == [["for the writer"]]
@@ -133,9 +129,9 @@ async def _pause(app: App, research: Agent, programme: Programme) -> None:
     principal = await app.access.authenticate_workspace(RESEARCH)
     target = await app.access.resolve(principal, Kind.AGENT)
     await app.lifecycle.set_state(target.database_id, Desired.PAUSED)
-    refused = await research.call("query", sql="SELECT 1")
+    refused = await research.call("query", sql="not even SQL")
     programme.claim(
-        "a paused database refuses before any connection",
+        "a paused database refuses before the statement is even read",
         holds="database_paused" in text(refused),
         shows=text(refused),
     )
