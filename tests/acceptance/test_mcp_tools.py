@@ -158,6 +158,21 @@ def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace:
             assert "Cut at the row limit" in result["content"][0]["text"]
 
 
+def test_a_function_that_writes_is_called_through_execute(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace) as host:
+        for sql in (
+            "CREATE TABLE kept (a int)",
+            "CREATE FUNCTION keep() RETURNS int LANGUAGE sql AS 'INSERT INTO kept VALUES (7) RETURNING a'",
+        ):
+            host.call("execute_ddl", sql=sql)
+        refused = host.error("query", sql="SELECT keep()")
+        assert refused["sqlstate"] == "25006"
+        assert "`execute`" in refused["hint"]
+        made = host.call("execute", sql="SELECT keep()")["structuredContent"]
+        assert (made["affected"], made["rows"]) == (None, [[7]])
+        assert host.rows("SELECT a FROM kept") == [[7]]
+
+
 def test_an_agent_rehearses_a_change_before_it_makes_it(home: Path, workspace: str) -> None:
     delete = "DELETE FROM parent WHERE id = $1 RETURNING id"
     with Host(home, "--workspace", workspace) as host:
@@ -228,6 +243,23 @@ def test_forged_and_foreign_cursors_and_those_whose_rows_changed_lead_nowhere(
         error = one.error("query", cursor=cursor, database="global")
         assert error["code"] == "cursor_expired"
         assert "no longer gives the rows it gave before" in error["message"]
+
+
+def test_a_cursor_is_admitted_anew_each_time_and_ends_with_its_database(
+    agentdb: Cli, home: Path, user: str, workspace: str
+) -> None:
+    rows = agentdb("database", "list", "--user", user, "--json").stdout.splitlines()
+    (database,) = [row["id"] for row in map(json.loads, rows) if row["kind"] == "agent"]
+    with Host(home, "--workspace", workspace) as host:
+        page = host.call("query", sql="SELECT generate_series(1, 9)", max_rows=3)["structuredContent"]
+        assert agentdb("database", "pause", database).returncode == 0
+        assert host.error("query", cursor=page["next_cursor"])["code"] == "database_paused"
+        assert agentdb("database", "resume", database).returncode == 0
+        assert host.call("query", cursor=page["next_cursor"])["structuredContent"]["rows"] == [[4], [5], [6]]
+        assert agentdb("workspace", "delete", workspace, "--user", user).returncode == 0
+        assert agentdb("workspace", "create", workspace, "--user", user).returncode == 0
+        assert host.rows("SELECT 1") == [[1]]
+        assert host.error("query", cursor=page["next_cursor"])["code"] == "cursor_expired"
 
 
 @pytest.mark.parametrize(
