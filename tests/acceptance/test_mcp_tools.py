@@ -173,6 +173,21 @@ def test_a_function_that_writes_is_called_through_execute(home: Path, workspace:
         assert host.rows("SELECT a FROM kept") == [[7]]
 
 
+def test_a_function_that_writes_is_called_through_execute(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace) as host:
+        for sql in (
+            "CREATE TABLE kept (a int)",
+            "CREATE FUNCTION keep() RETURNS int LANGUAGE sql AS 'INSERT INTO kept VALUES (7) RETURNING a'",
+        ):
+            host.call("execute_ddl", sql=sql)
+        refused = host.error("query", sql="SELECT keep()")
+        assert refused["sqlstate"] == "25006"
+        assert "`execute`" in refused["hint"]
+        made = host.call("execute", sql="SELECT keep()")["structuredContent"]
+        assert (made["affected"], made["rows"]) == (None, [[7]])
+        assert host.rows("SELECT a FROM kept") == [[7]]
+
+
 def test_an_agent_rehearses_a_change_before_it_makes_it(home: Path, workspace: str) -> None:
     delete = "DELETE FROM parent WHERE id = $1 RETURNING id"
     with Host(home, "--workspace", workspace) as host:

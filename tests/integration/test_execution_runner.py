@@ -179,6 +179,24 @@ async def test_the_reader_is_refused_a_write_by_postgresql_itself(runner: Runner
     assert caught.value.sqlstate in {"25006", "42501"}
 
 
+async def test_a_function_that_writes_is_for_the_writer_and_the_reader_is_told(
+    runner: Runner, target: Target
+) -> None:
+    for sql in (
+        "CREATE TABLE tally (a int)",
+        "CREATE FUNCTION count_one() RETURNS int LANGUAGE sql AS 'INSERT INTO tally VALUES (1) RETURNING a'",
+    ):
+        await runner.run(target, ddl(sql), [], CAPS)
+    with pytest.raises(SqlFailed) as caught:
+        await runner.run(target, approved("SELECT count_one()"), [], CAPS)
+    assert caught.value.sqlstate == "25006"
+    assert "`execute`" in caught.value.hint
+    made = await runner.run(target, write("SELECT count_one()"), [], CAPS)
+    assert (made.rows, made.affected) == (((1,),), None)
+    found = await runner.run(target, approved("SELECT count(*) FROM tally"), [], CAPS)
+    assert found.rows == ((1,),)
+
+
 async def test_several_statements_in_one_are_refused(runner: Runner, target: Target) -> None:
     with pytest.raises(SqlFailed) as caught:
         await runner.run(target, approved("SELECT 1; SELECT 2"), [], CAPS)

@@ -48,12 +48,16 @@ def test_what_is_friendly_passes_with_its_class(case):
     assert (verdict.allowed, verdict.rule, verdict.statement_class.value) == (True, None, case["class"])
 
 
-def test_what_is_friendly_belongs_to_one_tool():
+def test_what_is_friendly_belongs_to_one_tool_but_for_reads_that_may_call_what_writes():
+    twice = 0
     for case in FRIENDLY:
         right = tool_of(StatementClass(case["class"]))
         verdicts = {tool: GUARD.inspect(case["sql"], POLICIES["agent"], tool) for tool in TOOLS}
-        assert [tool for tool in TOOLS if verdicts[tool].allowed] == [right], case["id"]
-        assert {verdicts[tool].rule for tool in TOOLS if tool != right} == {"tool.mismatch"}, case["id"]
+        taken = [tool for tool in TOOLS if verdicts[tool].allowed]
+        assert taken == [right] or taken == ["query", "execute"] == [right, "execute"], case["id"]
+        assert {verdicts[tool].rule for tool in TOOLS if tool not in taken} == {"tool.mismatch"}, case["id"]
+        twice += len(taken) - 1
+    assert 0 < twice < len(FRIENDLY) * 0.1
 
 
 def test_reading_only_allows_what_reads_and_nothing_else():

@@ -4,6 +4,7 @@ import pytest
 
 from agentdb_mcp import assets
 from agentdb_mcp.core.guard import Guard, load_policies
+from agentdb_mcp.core.guard.functions import BUILTINS
 from support.postgres import connected
 
 AGENT = load_policies(assets.folder("policies"))["agent"]
@@ -37,6 +38,12 @@ async def test_every_volatile_function_that_passes_was_reviewed(server):
     )
     passing = {row["proname"] for row in rows if AGENT.functions.family_of(row["proname"]) is None}
     assert passing - REVIEWED_VOLATILE == set()
+
+
+async def test_every_function_listed_as_built_in_is_the_servers(server):
+    rows = await server.fetch("SELECT proname FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace")
+    there = {row["proname"] for row in rows}
+    assert BUILTINS - there == set()
 
 
 async def test_functions_that_take_or_give_names_of_roles_are_refused(server):

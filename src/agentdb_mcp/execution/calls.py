@@ -66,7 +66,7 @@ class Call:
                 raise _Repeatable from None
             raise self._lost(session) from None
         except asyncpg.PostgresError as error:
-            raise translated(error) from None
+            raise translated(error, reads=self.reads) from None
         finally:
             # A read that the guard approved leaves nothing behind: settings, locks, cursors and temporary
             # objects all need statements or functions it refuses, and the settings that change how the next

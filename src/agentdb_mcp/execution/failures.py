@@ -18,6 +18,14 @@ _STOPPED = frozenset({"57014", "25P04"})
 _GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "53300"})
 """The server shuts down, starts up, drops the database, or has no connection left."""
 
+_READ_ONLY = "25006"
+"""read_only_sql_transaction: what looks like a read called something that writes."""
+
+_CALL_IT = (
+    "`query` only reads. Call a function that writes through `execute`, by its name and schema: "
+    "SELECT public.f()."
+)
+
 _FIELDS = {
     "schema": "schema_name",
     "table": "table_name",
@@ -73,12 +81,14 @@ def no_connection(seconds: float) -> Unavailable:
     )
 
 
-def translated(error: asyncpg.PostgresError) -> AgentDbError:
-    """What the server answered, to be raised `from None`."""
+def translated(error: asyncpg.PostgresError, *, reads: bool = False) -> AgentDbError:
+    """What the server answered, to be raised `from None`. A statement that `reads` ran as the reader."""
     state = sqlstate(error)
     if state in _STOPPED:
         return timed_out()
-    return connection_lost(in_doubt=False) if state in _GOING_AWAY else _refused(error)
+    if state in _GOING_AWAY:
+        return connection_lost(in_doubt=False)
+    return _refused(error, _CALL_IT if reads and state == _READ_ONLY else "")
 
 
 def connection_lost(*, in_doubt: bool) -> Unavailable:
@@ -94,7 +104,7 @@ def connection_lost(*, in_doubt: bool) -> Unavailable:
     )
 
 
-def _refused(error: asyncpg.PostgresError) -> SqlFailed:
+def _refused(error: asyncpg.PostgresError, hint: str) -> SqlFailed:
     position = getattr(error, "position", None)
     context = {
         ours: str(value) for ours, theirs in _FIELDS.items() if (value := getattr(error, theirs, None))
@@ -102,7 +112,7 @@ def _refused(error: asyncpg.PostgresError) -> SqlFailed:
     return SqlFailed(
         sqlstate=sqlstate(error),
         message=str(getattr(error, "message", "") or error),
-        hint=str(getattr(error, "hint", "") or ""),
+        hint=hint or str(getattr(error, "hint", "") or ""),
         detail=str(getattr(error, "detail", "") or ""),
         position=int(position) if position else None,
         context=context,

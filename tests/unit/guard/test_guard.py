@@ -24,7 +24,7 @@ def test_what_is_approved_is_the_agents_own_text(guard, agent):
 def test_an_approved_statement_is_made_by_the_decision_alone_and_does_not_change(guard, agent):
     approved = guard.approve("SELECT 1", agent)
     with pytest.raises(TypeError):
-        ApprovedSql(object(), "DROP TABLE x", approved.facts, "agent")
+        ApprovedSql(object(), "DROP TABLE x", approved.facts, "agent", StatementClass.DDL)
     with pytest.raises(AttributeError):
         approved.text = "DROP TABLE x"
     with pytest.raises(AttributeError):
@@ -73,6 +73,44 @@ def test_the_wrong_tool_is_told_the_right_one(guard, agent, sql, tool, right):
     assert right in verdict.hint
     assert guard.inspect(sql, agent, right).allowed
     assert guard.inspect(sql, agent).allowed
+
+
+@pytest.mark.parametrize(
+    ("sql", "tool", "told"),
+    [
+        ("  delete from t", "query", ("DELETE writes, and `query` only reads.", "DELETE", 3)),
+        ("WITH a AS (INSERT INTO t VALUES (1)) TABLE b", "query", ("INSERT writes, and `query` only reads.", "INSERT", 6)),
+        ("SELECT nextval('s')", "query", ("nextval writes, and `query` only reads.", "nextval", 8)),
+        ("DROP TABLE t", "query", ("DROP TABLE changes the schema, and `query` only reads.", "DROP TABLE", 1)),
+        ("VACUUM t", "execute", ("VACUUM maintains the database, and `execute` changes rows.", "VACUUM", 1)),
+        ("SELECT 1", "execute_ddl", ("SELECT only reads, and `execute_ddl` changes the schema.", "SELECT", 1)),
+    ],
+)  # fmt: skip
+def test_the_wrong_tool_is_refused_in_the_words_of_sql(guard, agent, sql, tool, told):
+    verdict = guard.inspect(sql, agent, tool)
+    assert (verdict.message, verdict.found, verdict.position) == told
+
+
+CALLS = ["SELECT w()", "SELECT public.count()", "SELECT * FROM w(1) AS t(a)", "WITH a AS (SELECT w()) TABLE a",
+         "SELECT now(), w(count(*)) FROM t", "EXPLAIN ANALYZE SELECT w()", "VALUES (w())"]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", CALLS)
+def test_a_read_that_calls_a_function_of_the_agents_own_may_write_and_then_runs_as_a_write(guard, agent, sql):
+    assert guard.approve(sql, agent, "query").statement_class is StatementClass.READ
+    assert guard.approve(sql, agent, "execute").statement_class is StatementClass.WRITE
+    assert guard.inspect(sql, agent, "execute_ddl").rule == "tool.mismatch"
+
+
+@pytest.mark.parametrize("sql", ["SELECT count(*), now() FROM t", "SELECT pg_catalog.upper('a')", "TABLE t",
+                                 "SELECT extract(day FROM now()), trim('a'), coalesce(1, 2)"])  # fmt: skip
+def test_a_read_that_calls_only_postgresqls_own_functions_is_for_query(guard, agent, sql):
+    assert guard.inspect(sql, agent, "execute").rule == "tool.mismatch"
+
+
+@pytest.mark.parametrize("name", ["readonly", "strict"])
+def test_a_policy_without_writes_or_functions_takes_no_calls_for_writes(guard, policies, name):
+    assert not guard.inspect("SELECT w()", policies[name], "execute").allowed
 
 
 @pytest.mark.parametrize("sql", ["INSERT INTO t VALUES (1)", "SELECT 1 FOR UPDATE", "SELECT nextval('s')", "VACUUM",

@@ -19,15 +19,18 @@ class ApprovedSql:
     text: str
     """The original, never a regenerated one."""
     statement_class: StatementClass
+    """What it is run as: all that `execute` takes may write, also a read that calls functions."""
     facts: Facts
     policy: str
     """Name of the policy that accepted it."""
 
-    def __init__(self, seal: object, text: str, facts: Facts, policy: str) -> None:
+    def __init__(
+        self, seal: object, text: str, facts: Facts, policy: str, statement_class: StatementClass
+    ) -> None:
         if seal is not _SEAL:
             raise TypeError("only the guard's decision makes an ApprovedSql")
         object.__setattr__(self, "text", text)
-        object.__setattr__(self, "statement_class", facts.klass)
+        object.__setattr__(self, "statement_class", statement_class)
         object.__setattr__(self, "facts", facts)
         object.__setattr__(self, "policy", policy)
 
@@ -42,4 +45,5 @@ def decide(text: str, facts: Facts, policy: Policy, tool: Tool | None) -> Approv
     """The statement, approved, or the first thing that stands in its way. Pure."""
     for objection in judge(facts, policy, tool):
         return objection
-    return ApprovedSql(_SEAL, text, facts, policy.name)
+    run_as = StatementClass.WRITE if tool == "execute" else facts.klass
+    return ApprovedSql(_SEAL, text, facts, policy.name, run_as)

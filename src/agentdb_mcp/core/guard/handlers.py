@@ -7,10 +7,8 @@ from agentdb_mcp.core.guard.classes import StatementClass
 from agentdb_mcp.core.guard.collector import Collector, Handler, Step
 from agentdb_mcp.core.guard.definitions import DEFINITION_HANDLERS
 from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
+from agentdb_mcp.core.guard.functions import WRITING
 from agentdb_mcp.core.guard.naming import path_of
-
-_WRITING_FUNCTIONS: Final = frozenset({"nextval", "setval"})
-"""Built-in functions without a refusal that change something."""
 
 
 def statement(collector: Collector, step: Step) -> None:
@@ -62,7 +60,7 @@ def _is_cte(step: Step, path: tuple[str, ...]) -> bool:
 def _call(collector: Collector, step: Step) -> None:
     path = path_of(step.body.get("funcname", []))
     collector.name(NameKind.FUNCTION, path, Access.READ, step.at, _constant(step.body.get("args", [])))
-    if path and path[-1] in _WRITING_FUNCTIONS:
+    if path and path[-1] in WRITING:
         collector.raise_class(StatementClass.WRITE, step)
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from agentdb_mcp.core.guard.classes import TOOLS, StatementClass, Tool, tool_of
 from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, NameKind, Trait
+from agentdb_mcp.core.guard.functions import WRITING, calls_own
 from agentdb_mcp.core.guard.policy import Policy
 
 
@@ -93,9 +94,40 @@ def _tool(facts: Facts, policy: Policy, tool: Tool | None) -> Iterator[Objection
     top, right = facts.commands[0], tool_of(facts.klass)
     if right is None or not policy.serves(right):
         yield Objection("statement.command", top.name, top.position, {"instead": _open_tools(policy)})
-    elif tool is not None and tool != right:
-        words = {"tool": tool, "right": right}
-        yield Objection("tool.mismatch", f"{top.name} (class {facts.klass})", top.position, words)
+    elif tool is not None and tool != right and not _may_write(facts, policy, tool):
+        found, position = _telling(facts)
+        words = {"tool": tool, "right": right, "does": _DOES[facts.klass], "takes": _TAKES[tool]}
+        yield Objection("tool.mismatch", found, position, words)
+
+
+_DOES: Final = {
+    StatementClass.READ: "only reads",
+    StatementClass.WRITE: "writes",
+    StatementClass.MAINTENANCE: "maintains the database",
+    StatementClass.DDL: "changes the schema",
+}
+_TAKES: Final[dict[Tool, str]] = {
+    "query": "only reads",
+    "execute": "changes rows",
+    "execute_ddl": "changes the schema",
+}
+
+
+def _may_write(facts: Facts, policy: Policy, tool: Tool) -> bool:
+    """A function of the agent's own may write; what calls it looks like a read."""
+    reads = facts.klass is StatementClass.READ
+    return tool == "execute" and policy.serves(tool) and reads and calls_own(facts)
+
+
+def _telling(facts: Facts) -> tuple[str, int | None]:
+    """What gives the statement its class, and where it stands."""
+    for command in facts.commands:
+        if command.klass is facts.klass:
+            return command.name, command.position
+    for name in facts.names:
+        if name.kind is NameKind.FUNCTION and name.name in WRITING:
+            return name.text, name.position
+    return facts.commands[0].name, facts.commands[0].position
 
 
 def _function(name: Name, policy: Policy) -> Iterator[Objection]:

@@ -72,9 +72,7 @@ _ALL: Final = (
     ),
     Rule("statement.server", "{found} is refused: it reaches beyond this database.", "{instead}"),
     Rule("statement.command", "{found} is refused by the policy {policy}.", "{instead}"),
-    Rule(
-        "tool.mismatch", "{found} does not belong to the tool {tool}.", "Send the same statement to {right}."
-    ),
+    Rule("tool.mismatch", "{found} {does}, and `{tool}` {takes}.", "Send the same statement to `{right}`."),
     Rule("function.refused", "The function {found} is refused: {why}.", "{instead}"),
     Rule(
         "function.unlisted",

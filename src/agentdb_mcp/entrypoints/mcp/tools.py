@@ -111,8 +111,8 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
         ToolSpec(
             name="execute",
             title="Change rows",
-            description="Run one INSERT, UPDATE, DELETE or MERGE, with RETURNING to see the rows it touched. "
-            "Committed when it returns.",
+            description="Run one INSERT, UPDATE, DELETE or MERGE, with RETURNING to see the rows it touched, "
+            "or a SELECT that calls a function that writes. Committed when it returns.",
             input_schema=_arguments(
                 {
                     "sql": _SQL,
