@@ -49,7 +49,7 @@ async def test_a_superuser_leaves_nothing_open_and_others_say_what_they_had_to(
     if server.hardens:
         assert said == ""
     else:
-        for matter in ("temp_file_limit", "large objects", "extensions"):
+        for matter in ("temp_file_limit", "log_min_messages", "large objects", "extensions"):
             assert matter in said
 
 

@@ -101,6 +101,19 @@ async def test_the_roles_limits_are_set(server: Server, new_spec: NewSpec) -> No
         }
 
 
+async def test_what_a_role_raises_does_not_reach_the_servers_log_where_we_may_say_so(
+    server: Server, new_spec: NewSpec
+) -> None:
+    spec = new_spec()
+    await server.provider().create(spec)
+    async with server.looking() as superuser:
+        rows = await superuser.fetch(
+            "SELECT rolconfig FROM pg_roles WHERE rolname = ANY($1)", list(Names.of(spec.id).logins)
+        )
+    said = ["log_min_messages=fatal" in row["rolconfig"] for row in rows]
+    assert said == [server.hardens] * 2
+
+
 @pytest.mark.parametrize(("kind", "limit"), [(Kind.AGENT, 10), (Kind.GLOBAL, 100)])
 async def test_the_sessions_of_a_role_are_limited_by_how_many_agents_share_its_database(
     server: Server, new_spec: NewSpec, kind: Kind, limit: int

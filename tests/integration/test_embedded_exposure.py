@@ -128,6 +128,7 @@ async def test_nobody_replicates(embedded: EmbeddedPostgres) -> None:
         ("client_connection_check_interval", "1s"),
         ("idle_in_transaction_session_timeout", "1min"),
         ("jit", "off"),
+        ("log_min_messages", "fatal"),
         ("log_statement", "none"),
         ("log_min_error_statement", "panic"),
         ("log_parameter_max_length_on_error", "0"),
@@ -165,6 +166,10 @@ async def test_what_agents_ask_and_store_stays_out_of_the_log(embedded: Embedded
             "SELECT 'canary-8c41'::int",
             "SELECT * FROM canary_8c41",
             "DO $$ BEGIN RAISE WARNING 'canary-8c41'; END $$",
+            "DO $$ BEGIN RAISE LOG 'canary-8c41'; END $$",
+            "SET log_min_messages = log",
+            "SET debug_print_parse = on",
+            "SELECT 1 AS canary_8c41",
             "DO $$ BEGIN RAISE EXCEPTION 'canary-8c41' USING DETAIL = 'canary-8c41'; END $$",
         ):
             with contextlib.suppress(asyncpg.PostgresError):

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from agentdb_mcp.core.errors import Misconfigured, Unavailable
+from agentdb_mcp.providers import postmaster
 from agentdb_mcp.providers.binaries import Binaries, find_binaries
 from agentdb_mcp.providers.cluster import Passwords
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.providers.home import Home, Secrets
+from agentdb_mcp.providers.postmaster import _is_free
 from agentdb_mcp.providers.service_user import ServiceUser
 from support.members import Member, embedded_home
 from support.postgres import connected
@@ -232,3 +235,36 @@ async def test_a_log_that_grew_is_cut_at_the_next_start(home: Path) -> None:
     assert await serves(home)
     assert log.stat().st_size < 100_000
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+async def test_a_log_that_grew_is_cut_by_whoever_joins_and_the_server_writes_on(home: Path) -> None:
+    log = Home(home).place / "server.log"
+    first = await EmbeddedPostgres.open(home)
+    with log.open("ab") as file:
+        file.write(b"x" * 6_000_000)
+    second = await EmbeddedPostgres.open(home)
+    assert log.stat().st_size < 100_000
+    async with connected(second.admin_uri) as admin:
+        backend = await admin.fetchval("SELECT pg_backend_pid()")
+        with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+            await admin.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert f"[{backend}] FATAL" in log.read_text()
+    await second.close()
+    await first.close()
+
+
+async def test_a_port_taken_between_look_and_start_is_exchanged(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = Home(home).read_secrets().port
+    looked: list[int] = []
+
+    def free_at_first_sight(asked: int) -> bool:
+        looked.append(asked)
+        return len(looked) == 1 or _is_free(asked)
+
+    monkeypatch.setattr(postmaster, "_is_free", free_at_first_sight)
+    with socket.create_server(("127.0.0.1", port)):
+        assert await serves(home)
+    assert looked[0] == port
+    assert Home(home).read_secrets().port != port

@@ -38,6 +38,8 @@ ANYWHERE = {
         ALTER ROLE CURRENT_USER CONNECTION LIMIT -1
         ALTER ROLE CURRENT_USER VALID UNTIL 'infinity'
         ALTER ROLE CURRENT_USER SET temp_file_limit = -1
+        ALTER ROLE CURRENT_USER SET log_min_messages = log
+        ALTER ROLE CURRENT_USER RESET log_min_messages
         ALTER ROLE ALL SET search_path = evil
         CREATE ROLE mine
         CREATE ROLE mine SUPERUSER
@@ -115,6 +117,7 @@ ANYWHERE = {
         SET log_statement = 'all'
         SET session_replication_role = replica
         SET temp_file_limit = -1
+        SET log_min_messages = log
         SET session_preload_libraries = 'evil'
         SET dynamic_library_path = '/tmp'
         SET allow_system_table_mods = on

@@ -48,8 +48,10 @@ jit = off
 client_connection_check_interval = '1s'
 idle_in_transaction_session_timeout = '60s'
 
-# Agents' SQL and values stay out of the log: errors are theirs, and told to them.
-log_min_messages = log
+# Agents' SQL and values stay out of the log: errors are theirs, and told to them. LOG would let in whatever
+# they RAISE or trace, in any amount, also from the index expressions that autovacuum computes. FATAL is the
+# server's own, and says why it does not start.
+log_min_messages = fatal
 log_min_error_statement = panic
 log_error_verbosity = terse
 log_statement = none

@@ -150,7 +150,9 @@ class EmbeddedPostgres:
         if major is None:
             self._create()
         secrets = self._home.read_secrets()
-        running = _postmaster(self._home).running() or self._revive(data, secrets.port)
+        postmaster = _postmaster(self._home)
+        postmaster.trim_log()
+        running = postmaster.running() or self._revive(data, secrets.port)
         if running.port != secrets.port:
             self._home.write_secrets(Secrets(secrets.passwords, running.port))
         self._passwords, self._port = secrets.passwords, running.port

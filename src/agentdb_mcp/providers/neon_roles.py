@@ -55,8 +55,7 @@ async def _make_roles(session: Session, names: Names, rights: Rights) -> None:
     for role in names.logins:
         await run(session, [roles.make_role(role, present=role in present, superuser=False)])
         await run(session, roles.settings_of(role, reader=role == names.reader))
-        if rights.may_set_temp_file_limit:
-            await run(session, roles.superuser_settings_of(role))
+        await run(session, roles.superuser_settings_of(role, rights.may_set))
 
 
 def _let_in(role: str, password: str, kind: Kind) -> LiteralString:

@@ -32,7 +32,7 @@ LOG_LIMIT_BYTES = 5_000_000
 PORTS = range(20_000, 30_000)
 """Below what Linux (32768-) and macOS (49152-) hand out for outgoing connections."""
 
-PORT_TAKEN = "could not bind"
+PORT_TAKEN = "could not create any TCP/IP sockets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ class Postmaster:
             if (running := self.running()) is not None:
                 return running
             port = port if port and _is_free(port) else free_port()
-            if not self._spawn(binaries, service, port):
+            if (written := self._spawn(binaries, service, port)) is None:
                 continue
             self._await(lambda: self._ready() is not None or not is_held(self.lock), START_SECONDS)
             if (running := self.running()) is not None:
                 return running
-            self._judge_failure()
+            self._judge_failure(written)
         raise Unavailable(
             "database_unavailable", "The embedded PostgreSQL did not start.", f"Its log: {self.log}"
         )
@@ -111,17 +111,24 @@ class Postmaster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid_file[0].pid, request)
 
-    def _spawn(self, binaries: Binaries, service: ServiceUser, port: int) -> bool:
-        """False when the lock was not to be had: look again."""
+    def trim_log(self) -> None:
+        """Empty a log that grew. A server that runs appends, and so goes on at its beginning."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_LIMIT_BYTES:
+                os.truncate(self.log, 0)
+
+    def _spawn(self, binaries: Binaries, service: ServiceUser, port: int) -> int | None:
+        """How long the log was before, or None when the lock was not to be had: look again."""
         held = open_lock(self.lock)
         try:
             if not try_exclusive(held):
-                return False
+                return None
             # Nothing serves this folder, so whatever the pid file names is not its server.
             (self.data / "postmaster.pid").unlink(missing_ok=True)
             with self._open_log() as log:
+                written = os.fstat(log).st_size
                 _detach(self._command(binaries, port), log, held, self.place, service)
-            return True
+            return written
         finally:
             os.close(held)
 
@@ -136,15 +143,11 @@ class Postmaster:
 
     def _open_log(self) -> contextlib.AbstractContextManager[int]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self.log, flags, 0o600)
-        if os.fstat(descriptor).st_size > LOG_LIMIT_BYTES:
-            os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"-- start --\n")
-        return _closing(descriptor)
+        return _closing(os.open(self.log, flags, 0o600))
 
-    def _judge_failure(self) -> None:
-        """Return when trying again makes sense, raise when it does not."""
-        words = self.log.read_text(errors="replace").rpartition("-- start --\n")[2]
+    def _judge_failure(self, written: int) -> None:
+        """Return when trying again makes sense, raise when it does not: by what the log says since."""
+        words = self.log.read_bytes()[written:].decode(errors="replace")
         if PORT_TAKEN in words:
             return
         if NO_SPACE in words:

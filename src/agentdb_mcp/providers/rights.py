@@ -8,7 +8,7 @@ from typing import LiteralString
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.providers.binaries import OLDEST_MAJOR
-from agentdb_mcp.providers.roles import Names
+from agentdb_mcp.providers.roles import SUPERUSER_SETTINGS, Names
 from agentdb_mcp.providers.sessions import Session
 
 
@@ -20,7 +20,8 @@ class Rights:
     superuser: bool
     major: int
     """The server's major version."""
-    may_set_temp_file_limit: bool
+    may_set: frozenset[str]
+    """Which of roles.SUPERUSER_SETTINGS."""
 
     @classmethod
     async def of(cls, session: Session) -> "Rights":
@@ -42,10 +43,8 @@ class Rights:
                 f"The role {found['rolname']} may not make databases and roles on this server.",
                 "As superuser: ALTER ROLE … CREATEDB CREATEROLE.",
             )
-        may_set = superuser or (
-            major >= 15 and await session.fetchval("SELECT has_parameter_privilege('temp_file_limit', 'SET')")
-        )
-        return cls(found["rolname"], superuser, major, bool(may_set))
+        may_set = frozenset(SUPERUSER_SETTINGS) if superuser else await _settable(session, major)
+        return cls(found["rolname"], superuser, major, may_set)
 
 
 @contextlib.asynccontextmanager
@@ -63,6 +62,16 @@ async def borrowed(session: Session, names: Names, rights: Rights) -> AsyncGener
     finally:
         if present := await _present(session, names):
             await session.execute(f"REVOKE {present} FROM CURRENT_USER")
+
+
+async def _settable(session: Session, major: int) -> frozenset[str]:
+    if major < 15:  # GRANT SET ON PARAMETER is not known yet
+        return frozenset()
+    rows = await session.fetch(
+        "SELECT name FROM unnest($1::text[]) AS name WHERE has_parameter_privilege(name, 'SET')",
+        list(SUPERUSER_SETTINGS),
+    )
+    return frozenset(row["name"] for row in rows)
 
 
 async def _present(session: Session, names: Names) -> LiteralString:
@@ -96,8 +105,8 @@ async def unhardened(session: Session, names: Names, rights: Rights) -> tuple[st
 
 def _without_superuser(rights: Rights) -> list[str]:
     found: list[str] = []
-    if not rights.may_set_temp_file_limit:
-        found.append("temp_file_limit is not set on agents' roles: only a superuser may.")
+    if unset := [setting for setting in SUPERUSER_SETTINGS if setting not in rights.may_set]:
+        found.append(f"Not set on agents' roles, because only a superuser may: {', '.join(unset)}.")
     if not rights.superuser:
         found.append(
             "Built-in functions (large objects, advisory locks, WAL messages, server statistics) and shared"

@@ -30,8 +30,12 @@ ROLE_SETTINGS: Final[dict[LiteralString, LiteralString]] = {
     "search_path": "public, extensions",
 }
 
-SUPERUSER_SETTINGS: Final[dict[LiteralString, LiteralString]] = {"temp_file_limit": "1GB"}
-"""Only a superuser sets these, and so no role lifts them."""
+SUPERUSER_SETTINGS: Final[dict[LiteralString, LiteralString]] = {
+    "temp_file_limit": "1GB",
+    # RAISE LOG, and settings like debug_print_plan, would write what they please into a log that all share.
+    "log_min_messages": "fatal",
+}
+"""Only a superuser, or whom one lets, sets these, and so no role lifts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,11 @@ def settings_of(name: str, *, reader: bool) -> Iterator[LiteralString]:
         yield _setting(name, "default_transaction_read_only", "on")
 
 
-def superuser_settings_of(name: str) -> Iterator[LiteralString]:
-    """The defaults the role cannot lift."""
+def superuser_settings_of(name: str, may_set: Collection[str]) -> Iterator[LiteralString]:
+    """The defaults the role cannot lift, as far as we may set them."""
     for setting, value in SUPERUSER_SETTINGS.items():
-        yield _setting(name, setting, value)
+        if setting in may_set:
+            yield _setting(name, setting, value)
 
 
 def open_role(name: str, password: str, kind: Kind) -> LiteralString:

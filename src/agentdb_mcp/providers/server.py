@@ -220,8 +220,7 @@ async def _make_roles(admin: Session, names: Names, rights: Rights) -> None:
     await run(admin, roles.make_roles(names, present, superuser=rights.superuser))
     for role in names.logins:
         await run(admin, roles.settings_of(role, reader=role == names.reader))
-        if rights.may_set_temp_file_limit:
-            await run(admin, roles.superuser_settings_of(role))
+        await run(admin, roles.superuser_settings_of(role, rights.may_set))
 
 
 async def _make_database(admin: Session, names: Names, template: str) -> bool:
