@@ -58,6 +58,8 @@ async def test_the_internals_of_a_connection_are_where_they_were(session: Sessio
     for name in (
         "prepare",
         "bind_execute",
+        "bind",
+        "execute",
         "query",
         "is_in_transaction",
         "_is_cancelling",

@@ -8,7 +8,7 @@ import asyncpg
 
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet, Touched
 from agentdb_mcp.execution.calls import Call
-from agentdb_mcp.execution.session import Answer, Prepared, Session
+from agentdb_mcp.execution.session import MOST_BYTES, Answer, Prepared, Session
 
 _Counts = Mapping[tuple[str, str], tuple[int, int, int]]
 
@@ -20,6 +20,9 @@ ORDER BY schemaname, relname
 """
 """Counts of this transaction and of those before it that the session has not reported yet (manual, section
 "The Cumulative Statistics System"); none are reported while a transaction is open."""
+
+_CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
+"""What is deferred would otherwise be checked at a commit that does not come."""
 
 
 class Rehearsal(Call):
@@ -35,7 +38,7 @@ class Rehearsal(Call):
         try:
             before = await _counts(session)
             made = await super()._prepare_and_execute(session)
-            await session.check_deferred()
+            await session.execute(_CHECK_NOW)
             self._touched = _difference(before, await _counts(session))
         except asyncpg.PostgresError:
             await session.roll_back()
@@ -48,7 +51,10 @@ class Rehearsal(Call):
 
 
 async def _counts(session: Session) -> _Counts:
-    rows = cast("list[tuple[str, str, int, int, int]]", await session.ask(_TOUCHED))
+    # The statement's allowance is none of ours: what is left of it decides how its rows are cut.
+    allowance, session.meter.left = session.meter.left, MOST_BYTES
+    rows = cast("list[tuple[str, str, int, int, int]]", await session.fetch(_TOUCHED))
+    session.meter.left = allowance
     return {
         (schema, table): (inserted, updated, deleted) for schema, table, inserted, updated, deleted in rows
     }

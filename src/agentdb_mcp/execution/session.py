@@ -160,17 +160,6 @@ class Session(asyncpg.Connection):
         if self._protocol.is_in_transaction():
             await self._protocol.query("ROLLBACK", None)
 
-    async def check_deferred(self) -> None:
-        """Has PostgreSQL check now what it would check at the commit."""
-        await self._protocol.query("SET CONSTRAINTS ALL IMMEDIATE", None)
-
-    async def ask(self, sql: LiteralString) -> list[tuple[Cell, ...]]:
-        """A few rows for ourselves, beside the agent's statement: its notices and allowance stay."""
-        allowance, self.meter.left = self.meter.left, MOST_BYTES
-        rows = await self.fetch(sql)
-        self.meter.left = allowance
-        return list(map(tuple, rows))
-
     async def open_portal(self, prepared: Prepared, params: Sequence[JsonValue]) -> None:
         """Starts it so that `next_rows` gives its rows piece by piece, all of one snapshot; in a transaction.
 
