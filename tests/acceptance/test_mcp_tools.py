@@ -14,7 +14,20 @@ from mcp.types import CallToolResult, TextContent
 from support.commands import Cli, run_agentdb
 from support.hosts import Host, environment
 
-EXAMPLE = Path(__file__).parents[2] / "mcp.json.example"
+ROOT = Path(__file__).parents[2]
+
+
+def configurations() -> Iterator[tuple[str, list[str]]]:
+    """Every entry for a host in the example and in the how-to: its name and its arguments."""
+    page = (ROOT / "docs" / "how-to" / "connect-a-host.md").read_text()
+    example = (ROOT / "mcp.json.example").read_text()
+    for text in (example, *re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)):
+        configured = json.loads(text)
+        assert list(configured) == ["mcpServers"], "hosts may refuse any other key"
+        for name, entry in configured["mcpServers"].items():
+            assert set(entry) == {"command", "args"}
+            assert entry["command"] == "agentdb"
+            yield name, entry["args"]
 
 
 @pytest.fixture
@@ -173,21 +186,6 @@ def test_a_function_that_writes_is_called_through_execute(home: Path, workspace:
         assert host.rows("SELECT a FROM kept") == [[7]]
 
 
-def test_a_function_that_writes_is_called_through_execute(home: Path, workspace: str) -> None:
-    with Host(home, "--workspace", workspace) as host:
-        for sql in (
-            "CREATE TABLE kept (a int)",
-            "CREATE FUNCTION keep() RETURNS int LANGUAGE sql AS 'INSERT INTO kept VALUES (7) RETURNING a'",
-        ):
-            host.call("execute_ddl", sql=sql)
-        refused = host.error("query", sql="SELECT keep()")
-        assert refused["sqlstate"] == "25006"
-        assert "`execute`" in refused["hint"]
-        made = host.call("execute", sql="SELECT keep()")["structuredContent"]
-        assert (made["affected"], made["rows"]) == (None, [[7]])
-        assert host.rows("SELECT a FROM kept") == [[7]]
-
-
 def test_an_agent_rehearses_a_change_before_it_makes_it(home: Path, workspace: str) -> None:
     delete = "DELETE FROM parent WHERE id = $1 RETURNING id"
     with Host(home, "--workspace", workspace) as host:
@@ -290,21 +288,15 @@ def test_a_server_serves_the_databases_it_was_started_with(
             assert host.error("query", sql="SELECT 1", database=database)["code"] == "bad_argument"
 
 
-def test_every_entry_of_the_example_configuration_starts_a_server(home: Path, workspace: str) -> None:
-    served = {}
-    for group in json.loads(EXAMPLE.read_text()).values():
-        for name, entry in group.items():
-            assert entry["command"] == "agentdb"
-            verb, *arguments = [workspace if word == "WORKSPACE_ID" else word for word in entry["args"]]
-            assert verb == "mcp"
-            with Host(home, *arguments) as host:
-                assert host.rows("SELECT 1") == [[1]]
-                served[name] = host.tools()[0]["inputSchema"]["properties"]["database"]["enum"]
-    assert served == {
-        "postgres-global": ["global"],
-        "postgres-agent": ["agent"],
-        "postgres": ["agent", "global"],
-    }
+def test_every_entry_written_for_hosts_starts_a_server(home: Path, workspace: str) -> None:
+    served = []
+    for name, (verb, *rest) in configurations():
+        assert verb == "mcp"
+        with Host(home, *(workspace if word == "WORKSPACE_ID" else word for word in rest)) as host:
+            assert host.rows("SELECT 1") == [[1]]
+            served.append((name, host.tools()[0]["inputSchema"]["properties"]["database"]["enum"]))
+    split = [("postgres-global", ["global"]), ("postgres-agent", ["agent"])]
+    assert served == [*split, ("postgres", ["agent", "global"]), *split]
 
 
 def test_calls_beyond_a_workspaces_share_wait_and_a_line_that_is_too_long_is_refused(
