@@ -175,6 +175,7 @@ async def open_tools(
     from agentdb_mcp.execution.runner import Runner
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
+    from agentdb_mcp.services.notices import log_judgement
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
 
@@ -191,7 +192,7 @@ async def open_tools(
         stack.push_async_callback(pools.close)
         runner = Runner(pools)
         policies = load_policies(assets.folder("policies"))
-        guard = Guard()
+        guard = Guard(notice=log_judgement)
         # The parsers are loaded by the first statement there is: better this one than the agent's.
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
