@@ -74,6 +74,26 @@ async def test_a_home_under_a_closed_folder_works_and_no_mode_is_loosened(closed
     await server.close()
 
 
+async def test_the_status_names_where_the_data_lies_and_the_documented_removal_leaves_nothing(
+    closed_home: Path,
+) -> None:
+    server = await EmbeddedPostgres.open(closed_home)
+    status = EmbeddedPostgres.status(closed_home)
+    assert status is not None
+    assert not status.data.is_symlink()
+    assert status.data == status.data.resolve()
+    assert (status.data / "PG_VERSION").is_file()
+    await server.close()
+    subprocess.run(["sh", "-euc", _documented_removal()], env={"AGENTDB_HOME": str(closed_home)}, check=True)
+    assert not closed_home.exists()
+    assert not status.data.parent.exists()
+
+
+def _documented_removal() -> str:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+    return next(line for line in page.read_text().splitlines() if line.startswith("rm -rf"))
+
+
 async def test_a_moved_home_keeps_its_data_and_a_new_one_in_its_place_starts_empty(closed_home: Path) -> None:
     first = await EmbeddedPostgres.open(closed_home)
     await run_sql(first.control_uri, "CREATE TABLE kept AS SELECT 42 AS answer")
