@@ -127,6 +127,22 @@ async def test_the_sessions_of_a_role_are_limited_by_how_many_agents_share_its_d
     assert [row["rolconnlimit"] for row in rows] == [limit] * 2
 
 
+async def test_creating_again_brings_an_older_builds_roles_up_to_this_ones(
+    server: Server, new_spec: NewSpec
+) -> None:
+    spec = replace(new_spec(), kind=Kind.GLOBAL)
+    await server.provider().create(spec)
+    roles = "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = ANY($1) ORDER BY rolname"
+    logins = Names.of(spec.id).logins
+    async with server.looking() as superuser:
+        made = await superuser.fetch(roles, list(logins))
+        for role in logins:
+            await superuser.execute(f"ALTER ROLE {role} CONNECTION LIMIT 10")
+            await superuser.execute(f"ALTER ROLE {role} RESET ALL")
+        await server.provider().create(spec)
+        assert await superuser.fetch(roles, list(logins)) == made
+
+
 async def test_only_ten_sessions_of_a_role_fit(server: Server, new_spec: NewSpec) -> None:
     made = await server.provider().create(new_spec())
     async with asyncio.TaskGroup() as group:
