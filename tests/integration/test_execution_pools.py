@@ -14,6 +14,7 @@ from agentdb_mcp import dsn
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.errors import Unavailable
+from agentdb_mcp.core.guard import GRAMMAR_MAJOR
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -50,6 +51,15 @@ async def gone(admin: Any, target: Target) -> bool:
 async def test_nothing_is_opened_before_it_is_needed(pools: Pools, target: Target, admin: Any) -> None:
     pools.pool(target, "reader")
     assert await connections(admin, target) == 0
+
+
+async def test_a_server_newer_than_the_guards_grammar_is_noticed(
+    pools: Pools, target: Target, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="agentdb_mcp.execution"):
+        major = int(await sees(pools, target, "SELECT current_setting('server_version_num')::int / 10000"))
+    noticed = [line for line in caplog.messages if "newer syntax is refused" in line]
+    assert len(noticed) == (1 if major > GRAMMAR_MAJOR else 0)
 
 
 async def test_an_idle_connection_is_closed_so_that_the_server_can_sleep(target: Target, admin: Any) -> None:

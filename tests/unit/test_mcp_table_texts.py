@@ -175,8 +175,9 @@ LIMITS = Limits(1_000, 1_000_000, 30.0, 4)
 
 def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
     answer = tables.informed(Kind.GLOBAL, FACTS, LIMITS)
-    head, limits, *rest = answer.text.splitlines()
+    head, limits, newer, *rest = answer.text.splitlines()
     assert head == "global: PostgreSQL 18.6, 7.65 MB"
+    assert newer == "SQL is read as PostgreSQL 17 reads it: syntax that is newer is refused"
     assert limits == "limits: 1000 rows and 1 MB an answer, 30 s a statement, 4 calls at once"
     assert rest[1:-1] == ["extension pgcrypto 1.3 in extensions"]
     assert answer.structured["limits"] == {
@@ -185,6 +186,11 @@ def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
         "statement_timeout_seconds": 30.0,
         "max_concurrent": 4,
     }
+
+
+def test_a_server_no_newer_than_the_grammar_is_not_remarked_upon() -> None:
+    answer = tables.informed(Kind.AGENT, DatabaseFacts("17.2", 0, ()), LIMITS)
+    assert "newer" not in answer.text
 
 
 def test_the_typed_forms_are_what_the_tools_promised() -> None:

@@ -1,6 +1,7 @@
 """Opening a session: patient with a server that wakes up, silent about where it is."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from typing import Any, Final
 import asyncpg
 
 from agentdb_mcp.core.errors import Unavailable
+from agentdb_mcp.core.guard import GRAMMAR_MAJOR
 from agentdb_mcp.execution.endpoints import Endpoint
 from agentdb_mcp.execution.failures import sqlstate
 from agentdb_mcp.execution.session import Session
+
+_log = logging.getLogger(__name__)
 
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
@@ -87,6 +91,13 @@ def _understood(session: Session) -> Session:
     if not session.understands_us():
         session.terminate()
         raise ValueError("the server would read a statement otherwise than the guard did")
+    major = session.get_server_version().major
+    if major > GRAMMAR_MAJOR:
+        _log.info(
+            "the server is PostgreSQL %d, the guard reads the grammar of %d: newer syntax is refused",
+            major,
+            GRAMMAR_MAJOR,
+        )
     return session
 
 

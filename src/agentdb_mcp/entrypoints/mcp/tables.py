@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.guard import GRAMMAR_MAJOR
 from agentdb_mcp.core.schema import (
     ColumnDescription,
     DatabaseFacts,
@@ -62,10 +63,18 @@ def informed(kind: Kind, facts: DatabaseFacts, limits: Limits) -> ToolAnswer:
             f"{kind}: PostgreSQL {facts.version}, {_size(facts.bytes)}",
             f"limits: {limits.max_rows} rows and {_size(limits.max_result_bytes)} an answer, "
             f"{limits.statement_timeout_seconds:g} s a statement, {limits.max_concurrent} calls at once",
+            *_newer_than_the_guard(facts.version),
             data_block(extensions),
         ),
         {"database": str(kind), **asdict(facts), "limits": asdict(limits)},
     )
+
+
+def _newer_than_the_guard(version: str) -> list[str]:
+    """A server may know syntax that the guard's grammar does not, and that is therefore refused."""
+    if int(version.partition(".")[0]) <= GRAMMAR_MAJOR:
+        return []
+    return [f"SQL is read as PostgreSQL {GRAMMAR_MAJOR} reads it: syntax that is newer is refused"]
 
 
 def _extension(extension: Extension) -> str:
