@@ -4,15 +4,24 @@ import asyncio
 import json
 import sys
 import traceback
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_mcp.console import FINISHES, facts, line_of, run, settings_of_environment, tell, tell_deleted
+from agentdb_mcp.console import (
+    FINISHES,
+    AsJson,
+    facts,
+    line_of,
+    run,
+    settings_of_environment,
+    tell,
+    tell_deleted,
+)
 from agentdb_mcp.core.databases import Desired
 from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.upkeep import upkeep
 
 if TYPE_CHECKING:
     from agentdb_mcp.core.guard import Policy
@@ -40,10 +49,10 @@ for name, group in {
     "postgres": postgres,
 }.items():
     cli.add_typer(group, name=name)
+cli.add_typer(upkeep)
 
 Id = Annotated[str, typer.Argument(help="The host's own id.")]
 UserOption = Annotated[str, typer.Option("--user", help="The host's id of the user.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of words for people.")]
 
 
 @user.command("create")
@@ -133,57 +142,6 @@ def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
     """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
     receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
     tell(f"database {database_id}", receipt, as_json=as_json)
-
-
-@cli.command()
-def reconcile(*, as_json: AsJson = False) -> None:
-    """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
-    outcome = run(lambda app: app.reconciler.run_due())
-    if as_json:
-        print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
-    else:
-        print(f"reconciled: {outcome.done} done, {len(outcome.failed)} failed")
-        for database_id, code in outcome.failed:
-            print(f"  {database_id}: {code}")
-    if outcome.failed:
-        raise typer.Exit(1)
-
-
-@cli.command()
-def worker() -> None:
-    """Carry out what is wanted, as soon as it is, until told to end. Any number may run at once."""
-    from agentdb_mcp.app import work
-
-    asyncio.run(work(settings_of_environment(), lambda: print("working", flush=True)))
-
-
-@cli.command()
-def sweep(
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Search for databases at the provider that nobody wants, and for rows whose database is gone."""
-    from agentdb_mcp.sweeping import sweep_and_tell
-
-    if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, as_json=as_json)):
-        raise typer.Exit(1)
-
-
-@cli.command()
-def doctor(*, as_json: AsJson = False) -> None:
-    """Say what is wrong, and the way out of each. Changes nothing."""
-    ailments = run(lambda app: app.doctor.examine())
-    for each in ailments:
-        print(
-            json.dumps(asdict(each))
-            if as_json
-            else f"{each.subject}: {each.code}: {each.words}\n  {each.way_out}"
-        )
-    if ailments:
-        raise typer.Exit(1)
-    if not as_json:
-        print("nothing is wrong")
 
 
 @cli.command()

@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
 
 from agentdb_mcp.core.databases import ManagedDatabase
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from agentdb_mcp.settings import Settings
 
 T = TypeVar("T")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of words for people.")]
 
 FINISHES: Final = "`agentdb reconcile` finishes it"
 

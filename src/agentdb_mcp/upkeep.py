@@ -1,0 +1,63 @@
+"""The commands of whoever keeps an installation running."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from agentdb_mcp.console import AsJson, run, settings_of_environment
+
+upkeep = typer.Typer()
+
+
+@upkeep.command()
+def reconcile(*, as_json: AsJson = False) -> None:
+    """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
+    outcome = run(lambda app: app.reconciler.run_due())
+    if as_json:
+        print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
+    else:
+        print(f"reconciled: {outcome.done} done, {len(outcome.failed)} failed")
+        for database_id, code in outcome.failed:
+            print(f"  {database_id}: {code}")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@upkeep.command()
+def worker() -> None:
+    """Carry out what is wanted, as soon as it is, until told to end. Any number may run at once."""
+    from agentdb_mcp.app import work
+
+    asyncio.run(work(settings_of_environment(), lambda: print("working", flush=True)))
+
+
+@upkeep.command()
+def sweep(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Search for databases at the provider that nobody wants, and for rows whose database is gone."""
+    from agentdb_mcp.sweeping import sweep_and_tell
+
+    if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, as_json=as_json)):
+        raise typer.Exit(1)
+
+
+@upkeep.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what is wrong, and the way out of each. Changes nothing."""
+    ailments = run(lambda app: app.doctor.examine())
+    for each in ailments:
+        print(
+            json.dumps(asdict(each))
+            if as_json
+            else f"{each.subject}: {each.code}: {each.words}\n  {each.way_out}"
+        )
+    if ailments:
+        raise typer.Exit(1)
+    if not as_json:
+        print("nothing is wrong")
