@@ -171,6 +171,23 @@ def test_a_model_can_lower_the_row_cap_and_never_raise_it(home: Path, workspace:
             assert "Cut at the row limit" in result["content"][0]["text"]
 
 
+def test_a_model_can_lower_the_byte_cap_and_never_raise_it(home: Path, workspace: str) -> None:
+    sql = "SELECT repeat('x', 96) FROM generate_series(1, 100)"  # 100 bytes a row, and a comma
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_RESULT_BYTES="2021") as host:
+        for asked, given in ((None, 20), (1_000_000, 20), (506, 5), (505, 4)):
+            result = host.call("query", sql=sql, **({} if asked is None else {"max_bytes": asked}))
+            assert result["structuredContent"]["row_count"] == given
+            assert result["structuredContent"]["truncated"] == "bytes"
+        first = host.call("query", sql=sql, max_rows=15)["structuredContent"]
+        cursor = first["next_cursor"]
+        assert host.call("query", cursor=cursor, max_bytes=300)["structuredContent"]["row_count"] == 2
+        assert host.error("query", sql=sql, max_bytes=50)["code"] == "result_too_large"
+        host.call("execute_ddl", sql="CREATE TABLE wide (x text)")
+        made = host.call("execute", sql=f"INSERT INTO wide {sql} RETURNING x", max_bytes=250)
+        assert made["structuredContent"]["affected"] == 100
+        assert made["structuredContent"]["row_count"] == 2
+
+
 def test_a_function_that_writes_is_called_through_execute(home: Path, workspace: str) -> None:
     with Host(home, "--workspace", workspace) as host:
         for sql in (

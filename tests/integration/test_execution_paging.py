@@ -10,7 +10,7 @@ from agentdb_mcp import dsn
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, Missing, SqlFailed, Unavailable
 from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import Caps, Cell, JsonValue, ResultSet
+from agentdb_mcp.core.results import Asked, Caps, Cell, JsonValue, ResultSet
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.execution.runner import Runner
@@ -36,8 +36,8 @@ class Reading:
         self._pages: tuple[Page, ...] = ()
         self.truncated: str | None = None
 
-    async def page(self, *, rows: int | None = None) -> tuple[tuple[Cell, ...], ...]:
-        caps = self._caps.lowered(rows=rows)
+    async def page(self, *, rows: int | None = None, most: int | None = None) -> tuple[tuple[Cell, ...], ...]:
+        caps = self._caps.lowered(Asked(rows=rows, bytes=most))
         found = await self._ask(caps)
         self._pages = (*self._pages, Page.of(found.columns, found.rows))
         self.truncated = found.truncated
@@ -46,7 +46,9 @@ class Reading:
     async def _ask(self, caps: Caps) -> ResultSet:
         if not self._pages:
             return await self._runner.run(self._target, self._sql, self._params, caps)
-        return await self._runner.resume(self._target, self._sql, self._params, caps, pages=self._pages)
+        return await self._runner.resume(
+            self._target, self._sql, self._params, caps, pages=self._pages, most_bytes=self._caps.bytes
+        )
 
     async def rest(self) -> list[tuple[Cell, ...]]:
         rows = list(await self.page())
@@ -86,6 +88,13 @@ async def test_a_page_may_be_smaller_than_the_one_before(runner: Runner, target:
     sizes = [len(await reading.page(rows=rows)) for rows in (3, 1, 2, 100)]
     assert sizes == [3, 1, 2, 3]
     assert reading.truncated is None
+
+
+async def test_a_page_may_have_fewer_bytes_than_the_one_before(runner: Runner, target: Target) -> None:
+    sql = "SELECT repeat('x', 996) FROM generate_series(1, 9)"  # 1,000 bytes a row, and a comma
+    reading = Reading(runner, target, sql)
+    sizes = [len(await reading.page(most=most)) for most in (None, 1_002, None)]
+    assert sizes == [3, 1, 3]
 
 
 async def test_an_answer_cut_by_its_bytes_goes_on_with_the_first_row_that_did_not_fit(

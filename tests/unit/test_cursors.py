@@ -9,6 +9,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.pages import Page
+from agentdb_mcp.core.results import ALL
 from agentdb_mcp.services.cursors import (
     LIFETIME,
     LONGEST_STATEMENT,
@@ -46,7 +47,7 @@ def cursors(clock: Clock) -> Cursors:
 
 
 def reading(sql: str = "SELECT 1", *, params: tuple[str, ...] = (), pages: int = 1) -> Reading:
-    return Reading(DatabaseId("d"), Kind.AGENT, sql, params, None, (PAGE,) * pages)
+    return Reading(DatabaseId("d"), Kind.AGENT, sql, params, ALL, (PAGE,) * pages)
 
 
 def kept(cursors: Cursors, principal: Principal = ANN, sql: str = "SELECT 1") -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.results import Asked, Caps
 from agentdb_mcp.execution.cutting import Rows, cut
 
 
@@ -97,5 +97,16 @@ def test_nothing_passes_the_caps_and_nothing_is_cut_without_need(
 
 @pytest.mark.parametrize(("asked", "granted"), [(None, 100), (10, 10), (1000, 100), (0, 0), (-5, 0)])
 def test_a_caller_can_lower_the_rows_and_never_raise_them(asked: int | None, granted: int) -> None:
-    lowered = Caps(rows=100, bytes=7, seconds=3).lowered(rows=asked)
+    lowered = Caps(rows=100, bytes=7, seconds=3).lowered(Asked(rows=asked))
     assert (lowered.rows, lowered.bytes, lowered.seconds) == (granted, 7, 3)
+
+
+@pytest.mark.parametrize(("asked", "granted"), [(None, 100), (10, 10), (1000, 100), (0, 0), (-5, 0)])
+def test_a_caller_can_lower_the_bytes_and_never_raise_them(asked: int | None, granted: int) -> None:
+    lowered = Caps(rows=7, bytes=100, seconds=3).lowered(Asked(bytes=asked))
+    assert (lowered.rows, lowered.bytes, lowered.seconds) == (7, granted, 3)
+
+
+def test_what_is_not_asked_anew_holds_from_before() -> None:
+    assert Asked(rows=3).over(Asked(rows=5, bytes=9)) == Asked(rows=3, bytes=9)
+    assert Asked(bytes=2).over(Asked(rows=5, bytes=9)) == Asked(rows=5, bytes=2)

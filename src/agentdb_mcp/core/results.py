@@ -1,6 +1,7 @@
 """What a statement gives back: columns once, then rows of JSON-safe cells that keep their meaning."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 """A parameter as the caller's JSON gave it."""
@@ -54,6 +55,24 @@ class ResultSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """How much of a result its caller wants; None is as much as there may be."""
+
+    rows: int | None = None
+    bytes: int | None = None
+
+    def over(self, before: "Asked") -> "Asked":
+        """These wishes, and where there are none, those from before."""
+        return Asked(
+            before.rows if self.rows is None else self.rows,
+            before.bytes if self.bytes is None else self.bytes,
+        )
+
+
+ALL: Final = Asked()
+
+
+@dataclass(frozen=True, slots=True)
 class Caps:
     """Bounds on one result. The server's settings are the ceiling; a caller may only ask for less."""
 
@@ -61,8 +80,10 @@ class Caps:
     bytes: int = 1_000_000
     seconds: float = 30.0
 
-    def lowered(self, *, rows: int | None = None) -> "Caps":
-        """These caps with at most `rows` rows; never more than before."""
-        if rows is None or rows >= self.rows:
-            return self
-        return Caps(rows=max(rows, 0), bytes=self.bytes, seconds=self.seconds)
+    def lowered(self, asked: Asked) -> "Caps":
+        """These caps with at most what is asked for; never more than before."""
+        return Caps(_lower(self.rows, asked.rows), _lower(self.bytes, asked.bytes), self.seconds)
+
+
+def _lower(cap: int, asked: int | None) -> int:
+    return cap if asked is None else max(min(cap, asked), 0)

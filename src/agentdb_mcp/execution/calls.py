@@ -120,15 +120,19 @@ class Call:
 class Continuation(Call):
     """A read that goes on after the pages it gave before."""
 
-    def __init__(self, text: str, params: Sequence[JsonValue], caps: Caps, *, pages: Sequence[Page]) -> None:
+    def __init__(
+        self, text: str, params: Sequence[JsonValue], caps: Caps, *, pages: Sequence[Page], most_bytes: int
+    ) -> None:
         super().__init__(text, params, caps, reads=True, keep=True)
         self._pages = pages
+        self._most_bytes = most_bytes
+        """Of a page before: it may have been given under higher caps than these."""
 
     async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
         await session.begin("READ ONLY")
         prepared = await self._prepare(session)
         await session.open_portal(prepared, self._params)
-        answer = await following(session, prepared, self._pages, self.caps)
+        answer = await following(session, prepared, self._pages, self.caps, self._most_bytes)
         await session.roll_back()
         return prepared, answer
 

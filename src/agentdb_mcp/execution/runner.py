@@ -56,12 +56,15 @@ class Runner:
         caps: Caps,
         *,
         pages: Sequence[Page],
+        most_bytes: int,
     ) -> ResultSet:
-        """The rows of a read that follow these pages, within the caps; the pages were given under them too.
+        """The rows of a read that follow these pages, each of at most `most_bytes`, within the caps.
 
         Raises as `run` does, and Missing("cursor_expired") when the statement does not give them again.
         """
-        return await self._run(target, Continuation(sql.text, params, caps, pages=pages))
+        return await self._run(
+            target, Continuation(sql.text, params, caps, pages=pages, most_bytes=most_bytes)
+        )
 
     async def read(
         self, target: Target, sql: LiteralString, params: Sequence[JsonValue], caps: Caps

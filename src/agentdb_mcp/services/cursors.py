@@ -16,7 +16,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import JsonValue
+from agentdb_mcp.core.results import Asked, JsonValue
 
 LIFETIME: Final = timedelta(minutes=15)
 
@@ -38,8 +38,8 @@ class Reading:
     kind: Kind
     sql: str
     params: Sequence[JsonValue]
-    max_rows: int | None
-    """What the caller asked for, which holds for the pages to come as well."""
+    asked: Asked
+    """How much the caller wanted, which holds for the pages to come as well."""
     pages: tuple[Page, ...] = ()
 
     def can_be_kept(self) -> bool:

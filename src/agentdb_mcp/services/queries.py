@@ -9,7 +9,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.guard import ApprovedSql, Guard, Policy, Tool
 from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.services.cursors import Cursors, Reading, expired
@@ -49,21 +49,19 @@ class QueryService:
         sql: str,
         params: Sequence[JsonValue] = (),
         *,
-        max_rows: int | None = None,
+        asked: Asked = ALL,
     ) -> ResultSet:
-        """The rows of one statement, within the caps; `max_rows` can lower them, never raise them.
+        """The rows of one statement, within the caps; what is asked for can lower them, never raise them.
 
         A database that is paused, pending or gone is refused before the statement is even read. A read that
         was cut comes with a cursor to go on.
         """
         async with self._turns.turn(principal.workspace_id):
             target, approved = await self._admitted(principal, kind, tool, sql)
-            found = await self._runner.run(target, approved, params, self._caps.lowered(rows=max_rows))
+            found = await self._runner.run(target, approved, params, self._caps.lowered(asked))
             if found.truncated is None or tool != "query":
                 return found
-            return self._continuable(
-                principal, found, Reading(target.database_id, kind, sql, params, max_rows)
-            )
+            return self._continuable(principal, found, Reading(target.database_id, kind, sql, params, asked))
 
     async def rehearse(
         self,
@@ -72,12 +70,12 @@ class QueryService:
         sql: str,
         params: Sequence[JsonValue] = (),
         *,
-        max_rows: int | None = None,
+        asked: Asked = ALL,
     ) -> ResultSet:
         """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
         async with self._turns.turn(principal.workspace_id):
             target, approved = await self._admitted(principal, kind, "execute", sql)
-            return await self._runner.rehearse(target, approved, params, self._caps.lowered(rows=max_rows))
+            return await self._runner.rehearse(target, approved, params, self._caps.lowered(asked))
 
     async def resume(
         self,
@@ -87,7 +85,7 @@ class QueryService:
         *,
         sql: str | None = None,
         params: Sequence[JsonValue] | None = None,
-        max_rows: int | None = None,
+        asked: Asked = ALL,
     ) -> ResultSet:
         """The rows that follow, from the same statement on the same database, judged and admitted anew.
 
@@ -100,8 +98,10 @@ class QueryService:
             target, approved = await self._admitted(principal, kind, "query", reading.sql)
             if target.database_id != reading.database_id:
                 raise expired()
-            caps = self._caps.lowered(rows=max_rows or reading.max_rows)
-            found = await self._runner.resume(target, approved, reading.params, caps, pages=reading.pages)
+            caps = self._caps.lowered(asked.over(reading.asked))
+            found = await self._runner.resume(
+                target, approved, reading.params, caps, pages=reading.pages, most_bytes=self._caps.bytes
+            )
             return found if found.truncated is None else self._continuable(principal, found, reading)
 
     async def _admitted(

@@ -10,7 +10,7 @@ from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Unavailable
 from agentdb_mcp.core.guard import Tool
-from agentdb_mcp.core.results import ResultSet
+from agentdb_mcp.core.results import Asked, ResultSet
 from agentdb_mcp.entrypoints.mcp import render, tables
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
@@ -87,7 +87,7 @@ class AgentTools:
             tool,
             arguments["sql"],
             arguments.get("params", ()),
-            max_rows=arguments.get("max_rows"),
+            asked=_asked(arguments),
         )
 
     async def _rehearse(self, kind: Kind, arguments: Arguments) -> ResultSet:
@@ -96,7 +96,7 @@ class AgentTools:
             kind,
             arguments["sql"],
             arguments.get("params", ()),
-            max_rows=arguments.get("max_rows"),
+            asked=_asked(arguments),
         )
 
     async def _resume(self, kind: Kind, arguments: Arguments) -> ResultSet:
@@ -106,7 +106,7 @@ class AgentTools:
             arguments["cursor"],
             sql=arguments.get("sql"),
             params=arguments.get("params"),
-            max_rows=arguments.get("max_rows"),
+            asked=_asked(arguments),
         )
 
     async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
@@ -124,6 +124,10 @@ class AgentTools:
     async def _database_info(self, kind: Kind, _: Arguments) -> ToolAnswer:
         facts = await self._schema.database_facts(self._principal, kind)
         return tables.informed(kind, facts, self._schema.limits)
+
+
+def _asked(arguments: Arguments) -> Asked:
+    return Asked(arguments.get("max_rows"), arguments.get("max_bytes"))
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

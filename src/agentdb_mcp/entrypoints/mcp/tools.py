@@ -41,6 +41,11 @@ _MAX_ROWS: Final = {
     "minimum": 1,
     "description": "Fewer rows than the server's cap; a larger number means the cap.",
 }
+_MAX_BYTES: Final = {
+    "type": "integer",
+    "minimum": 1,
+    "description": "The same for the bytes of the rows.",
+}
 _CURSOR: Final = {
     "type": "string",
     "description": "An answer's next_cursor, for the rows after it. Instead of sql and params.",
@@ -100,6 +105,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "params": _PARAMS,
                     "cursor": _CURSOR,
                     "max_rows": _MAX_ROWS,
+                    "max_bytes": _MAX_BYTES,
                     "database": database,
                 }
             ),
@@ -119,6 +125,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "params": _PARAMS,
                     "dry_run": _DRY_RUN,
                     "max_rows": _MAX_ROWS,
+                    "max_bytes": _MAX_BYTES,
                     "database": database,
                 },
                 "sql",
