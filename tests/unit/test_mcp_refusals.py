@@ -73,7 +73,6 @@ def test_a_request_whose_id_no_answer_can_carry_is_refused_under_null(request_id
 
 def test_a_notification_is_not_answered() -> None:
     assert without_id(b'{"jsonrpc":"2.0","method":"a","params":{"id":null}}') is None
-    assert without_id(b'{"jsonrpc":"2.0","method":"a","params":{"n":' + b"9" * 5_000 + b"}}") is None
 
 
 def test_a_batch_is_refused_with_the_reason() -> None:
