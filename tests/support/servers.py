@@ -121,6 +121,7 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
     """The same server through a wire that breaks after so many messages from the client: a crash at a chosen step."""
     parts = dsn.arguments(server.reveal())
     left = messages
+    opened: list[asyncio.StreamWriter] = []
 
     async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter, *, counted: bool) -> None:
         nonlocal left
@@ -139,6 +140,7 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind_reader, behind_writer = await asyncio.open_connection(parts["host"], parts["port"])
+        opened.extend((writer, behind_writer))
         await asyncio.gather(
             forward(reader, behind_writer, counted=True), forward(behind_reader, writer, counted=False)
         )
@@ -149,3 +151,5 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
         yield ConnectionUri(server.reveal().replace(f":{parts['port']}/", f":{port}/"))
     finally:
         front.close()
+        for each in opened:
+            each.close()
