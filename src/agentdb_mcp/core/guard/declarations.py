@@ -56,7 +56,7 @@ def _declaration(body: str, run: list[Token], end: int) -> Iterator[Declaration]
     if len(run) < 2:
         return
     first = 2 if words[1] == "constant" else 1
-    if "cursor" in words[1:4] or words[1] == "alias" or first >= len(run):
+    if _has_no_type(words) or first >= len(run):
         yield Declaration(words[0], "", run[0].end, end, None)
         return
     default = _outside_brackets(run, words, first, _BEFORE_DEFAULT)
@@ -68,6 +68,15 @@ def _declaration(body: str, run: list[Token], end: int) -> Iterator[Declaration]
         run[first].start,
         type_end,
         body[run[default].end : end] if default < len(run) else None,
+    )
+
+
+def _has_no_type(words: list[str]) -> bool:
+    """A cursor or an alias, by its very place: further on, `cursor` may be a function in a default."""
+    return (
+        words[1] == "cursor"
+        or words[1:3] in (["scroll", "cursor"], ["alias", "for"])
+        or words[1:4] == ["no", "scroll", "cursor"]
     )
 
 

@@ -32,7 +32,7 @@ class Access(StrEnum):
     DEFINE = "define"
     """Created, altered or dropped."""
     ROUTINE = "routine"
-    """A setting that a function carries with it."""
+    """A setting that a function carries with it, or a schema of its search_path."""
 
 
 @dataclass(frozen=True, slots=True)

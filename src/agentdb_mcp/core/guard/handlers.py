@@ -26,8 +26,22 @@ def statement(collector: Collector, step: Step) -> None:
 
 def _carried_setting(collector: Collector, step: Step) -> None:
     """SET in CREATE or ALTER FUNCTION: a setting that the function brings along. RESET takes one away."""
-    if not str(step.body.get("kind")).startswith("VAR_RESET"):
-        collector.name(NameKind.SETTING, (str(step.body.get("name")),), Access.ROUTINE, step.at)
+    kind, name = str(step.body.get("kind")), str(step.body.get("name"))
+    if kind.startswith("VAR_RESET"):
+        return
+    if kind == "VAR_SET_CURRENT":
+        name += " FROM CURRENT"  # no name of a setting: the text does not tell the value
+    collector.name(NameKind.SETTING, (name,), Access.ROUTINE, step.at)
+    if name.lower() == "search_path":
+        _search_path(collector, step)
+
+
+def _search_path(collector: Collector, step: Step) -> None:
+    """The schemas where the body's bare names are looked up. pg_temp is safe where it comes last."""
+    schemas = [_constant([value]) or "" for value in step.body.get("args", [])]
+    for schema in schemas[:-1] if schemas[-1:] == ["pg_temp"] else schemas:
+        if schema not in {"", "$user"}:
+            collector.name(NameKind.SCHEMA, (schema,), Access.ROUTINE, step.at)
 
 
 def _select(step: Step) -> statements.Command:
@@ -65,12 +79,21 @@ def _call(collector: Collector, step: Step) -> None:
 
 
 def _constant(arguments: list[Any]) -> str | None:
-    """The first argument as text, when it is a string constant, cast or not."""
+    """The first argument, when it is a string constant: bare, or cast to what leaves it as it is."""
     node = arguments[0] if arguments else {}
-    while "TypeCast" in node:
+    while "TypeCast" in node and _is_text(node["TypeCast"].get("typeName", {})):
         node = node["TypeCast"].get("arg", {})
     value = node.get("A_Const", {}).get("sval")
     return str(value.get("sval", "")) if isinstance(value, dict) else None
+
+
+_TEXTS: Final = frozenset({("text",), ("pg_catalog", "text"), ("varchar",), ("pg_catalog", "varchar")})
+
+
+def _is_text(type_name: dict[str, Any]) -> bool:
+    """Text of any length: neither an array nor cut short."""
+    plain = type_name.keys() <= {"names", "typemod", "location"}
+    return plain and path_of(type_name.get("names", [])) in _TEXTS
 
 
 def _unfiltered(feature: Feature) -> Handler:

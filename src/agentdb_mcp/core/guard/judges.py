@@ -192,13 +192,29 @@ def _object(name: Name, policy: Policy) -> Iterator[Objection]:
 
 
 def _schema(name: Name, policy: Policy) -> Iterator[Objection]:
-    if name.access is Access.READ:
-        if name.name.startswith("pg_") or name.name == "information_schema":
+    if name.access is Access.ROUTINE:
+        yield from _searched(name, policy)
+    elif name.name in policy.schemas.closed:
+        yield Objection("relation.protected", name.text, name.position)
+    elif name.access is Access.READ:
+        if _is_catalog(name):
             yield Objection("relation.protected", name.text, name.position)
     elif name.name in policy.schemas.protected:
         yield Objection("relation.protected", name.text, name.position)
     elif name.access is Access.WRITE and name.name in policy.schemas.kept:
         yield Objection("schema.kept", name.text, name.position)
+
+
+def _searched(name: Name, policy: Policy) -> Iterator[Objection]:
+    """A schema of a routine's search_path: bare names reach what is in it, past the lists."""
+    is_open = name.name in policy.schemas.allowed and name.name not in policy.schemas.closed
+    if name.name != "pg_catalog" and (_is_catalog(name) or not is_open):
+        words = {"instead": "It may name public, extensions, pg_catalog, your schemas and, last, pg_temp."}
+        yield Objection("setting.refused", f"search_path = {name.text}", name.position, words)
+
+
+def _is_catalog(name: Name) -> bool:
+    return name.name.startswith("pg_") or name.name == "information_schema"
 
 
 def _role(name: Name, _policy: Policy) -> Iterator[Objection]:
