@@ -46,6 +46,12 @@ BOMBS = {
     "an IN list": repeated("SELECT 1 WHERE a IN (1", ",1", ")"),
     "rows": repeated("INSERT INTO t VALUES (1)", ",(1)"),
     "WITH queries": repeated("WITH a AS (SELECT 1)", ",a AS (SELECT 1)", " SELECT 1"),
+    "chained WITH queries": "WITH a0 AS (SELECT 1)"
+    + "".join(f",a{n} AS (SELECT * FROM a{n - 1})" for n in range(1, 650))
+    + " SELECT 1",
+    "added columns": "ALTER TABLE t " + ",".join(f"ADD c{n} int" for n in range(1490)),
+    "different calls": "SELECT " + ",".join(f"f{n}()" for n in range(1490)),
+    "new columns": "CREATE TABLE t (" + ",".join(f"c{n} int" for n in range(1990)) + ")",
     "statements": repeated("", "SELECT 1;"),
     "semicolons": ";" * SIZE,
     "brackets": nested("SELECT ", "(", "1", ")"),
@@ -77,6 +83,17 @@ BOMBS = {
     + "".join(f"v{n} t;" for n in range(1000))
     + " BEGIN "
     + "".join(f"v{n}.a:=1;" for n in range(1000))
+    + " END $$",
+    "unknown variables beside a long constant": "DO $$ DECLARE "
+    + "".join(f"a{n} t;" for n in range(40))
+    + f" s text := '{'x' * 90_000}'; BEGIN "
+    + "".join(f"z{n}.x:=1;" for n in range(390))
+    + " END $$",
+    "sums in a body": "DO $$ BEGIN " + ("PERFORM " + "+".join("1" * 8) + ";") * 230 + " END $$",
+    "declared variables": "DO $$ DECLARE "
+    + "".join(f"a{n} t;" for n in range(600))
+    + " BEGIN "
+    + "".join(f"a{n}.x:=1;" for n in range(250))
     + " END $$",
     "an SQL body": repeated("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS '", "SELECT 1;", "'"),
     "bodies in bodies": "DO $a$ BEGIN DO $b$ BEGIN DO $c$ BEGIN "
@@ -122,8 +139,8 @@ def test_no_bomb_takes_much_memory(outcome):
 
 
 def test_the_limits_leave_room_for_what_agents_send(guard_verdict):
-    assert guard_verdict("INSERT INTO t VALUES " + ",".join(["(1, 'some text', now())"] * 900))
-    assert guard_verdict("SELECT * FROM t WHERE id IN (" + ",".join(map(str, range(4900))) + ")")
+    assert guard_verdict("INSERT INTO t VALUES " + ",".join(["(1, 'some text', now())"] * 590))
+    assert guard_verdict("SELECT * FROM t WHERE id IN (" + ",".join(map(str, range(2900))) + ")")
     assert guard_verdict("INSERT INTO notes VALUES ('" + "a long text " * 8000 + "')")
     assert guard_verdict("SELECT " + " || ".join(["a"] * 90))
 
@@ -143,7 +160,7 @@ import threading
 from pathlib import Path
 from agentdb_mcp.core.guard import Guard, load_policies
 policy = load_policies(Path({str(assets.folder("policies"))!r}))["agent"]
-texts = ["SELECT 1" + "+1" * 4900, "SELECT " + "NOT " * 9900 + "true", "SELECT 1" + " UNION SELECT 1" * 3300]
+texts = ["SELECT 1" + "+1" * 2900, "SELECT " + "NOT " * 9900 + "true", "SELECT 1" + " UNION SELECT 1" * 1900]
 rules = []
 threading.stack_size(1 << 20)
 thread = threading.Thread(target=lambda: rules.extend(Guard().inspect(text, policy).rule for text in texts))

@@ -9,6 +9,25 @@ from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, 
 from agentdb_mcp.core.guard.parser import Offsets
 
 
+class Scope(NamedTuple):
+    """The WITH queries that can be seen from one place. All places of one WITH share its names."""
+
+    order: dict[str, int]
+    """Each query's name, and the how-manieth of its WITH it is."""
+    visible: int
+    """So many of them, from the first, are seen here."""
+    outer: "Scope | None"
+
+    def sees(self, name: str) -> bool:
+        """Whether a query of that name is in sight, here or further out."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.order.get(name, scope.visible) < scope.visible:
+                return True
+            scope = scope.outer
+        return False
+
+
 @dataclass(slots=True)
 class Step:
     """One node to be visited, with what its surroundings say about it. Not frozen: made by the thousands."""
@@ -18,8 +37,8 @@ class Step:
     at: int
     """Byte offset of the nearest place that is known."""
     depth: int
-    ctes: frozenset[str] = frozenset()
-    """Names of WITH queries that a relation may refer to here."""
+    ctes: Scope | None = None
+    """The WITH queries that a relation may refer to here."""
     access: Access = Access.READ
     """What happens to a relation that stands here."""
     parent: str = ""

@@ -38,9 +38,9 @@ _SCANNER: Final = re.compile(
     (?: (?P<word> (?! [eEbBxXnN]' | [uU]&['"] ) [{_LETTER}][{_LETTER}0-9$]* )
       | (?P<punctuation> [(),;.\[\]{{}}\\] )
       | (?P<number> \$?[0-9][0-9_.]* )
-      | (?P<quoted> (?:[uU]&)? "(?:[^"]|"")*(?:"|\Z) )
-      | (?P<string> (?:[bBxXnN]|[uU]&)? '(?:[^']|'')*(?:'|\Z) )
-      | (?P<escape> [eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) )
+      | (?P<quoted> (?:[uU]&)? "[^"]*(?:""[^"]*)*(?:"|\Z) )
+      | (?P<string> (?:[bBxXnN]|[uU]&)? '[^']*(?:''[^']*)*(?:'|\Z) )
+      | (?P<escape> [eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*(?:'|\Z) )
       | (?P<line> --[^\n\r]* )
       | (?P<block> /\* )
       | (?P<dollar> \$(?:[{_LETTER}][{_LETTER}0-9]*)?\$ )
@@ -55,7 +55,6 @@ _OPEN_ENDED: Final = frozenset({"block", "dollar", "operator"})
 _SPECIAL: Final = frozenset("~!@#%^&|`?")
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 
-_NOT_CODE: Final = frozenset({TokenKind.COMMENT, TokenKind.STRING})
 _KINDS: Final = {
     "line": TokenKind.COMMENT,
     "block": TokenKind.COMMENT,
@@ -107,4 +106,6 @@ def _comment_end(sql: str, at: int) -> int:
 
 def code(sql: str) -> Iterator[Token]:
     """The tokens that are neither comments nor strings."""
-    return (token for token in tokens(sql) if token.kind not in _NOT_CODE)
+    for token in tokens(sql):
+        if token.kind is not TokenKind.STRING and token.kind is not TokenKind.COMMENT:
+            yield token

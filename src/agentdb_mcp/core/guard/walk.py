@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from agentdb_mcp.core.guard import grammar
-from agentdb_mcp.core.guard.collector import Collector, Handler, Step
+from agentdb_mcp.core.guard.collector import Collector, Handler, Scope, Step
 from agentdb_mcp.core.guard.explain import analyzes
 from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
 from agentdb_mcp.core.guard.handlers import HANDLERS, statement
@@ -98,7 +98,9 @@ def _place(step: Step, plan: _Plan) -> None:
         step.at = at
     clause = step.body.get("withClause")
     if clause:
-        step.ctes = step.ctes.union(_cte_names(clause["ctes"]))
+        names = _cte_names(clause["ctes"])
+        order = {name: index for index, name in reversed(list(enumerate(names)))}
+        step.ctes = Scope(order, len(names), step.ctes)
 
 
 def _children(step: Step, child: _Child, value: Any) -> Iterator[Step]:
@@ -122,10 +124,10 @@ def _cte_names(ctes: list[Any]) -> list[str]:
 
 def _ctes(step: Step, ctes: list[Any]) -> Iterator[Step]:
     """A query of WITH sees the ones before it, and all of them under RECURSIVE."""
-    names = _cte_names(ctes)
     for index, cte in enumerate(ctes):
-        unseen = () if step.body.get("recursive") else names[index:]
-        seen, query = step.ctes.difference(unseen), cte["CommonTableExpr"]
+        seen, query = step.ctes, cte["CommonTableExpr"]
+        if seen is not None and not step.body.get("recursive"):
+            seen = seen._replace(visible=index)
         yield Step(
             "CommonTableExpr", query, step.at, step.depth + 1, seen, Access.READ, step.tag, step.executed
         )
