@@ -22,6 +22,7 @@ def _cases(name: str) -> list[dict[str, Any]]:
 
 HOSTILE = _cases("hostile.jsonl")
 FRIENDLY = _cases("friendly.jsonl")
+CARELESS = _cases("careless.jsonl")
 
 
 @pytest.mark.parametrize("case", HOSTILE, ids=[case["id"] for case in HOSTILE])
@@ -75,6 +76,13 @@ def test_the_shared_database_takes_nearly_all_that_an_agents_own_does():
     assert refused.total() < len(FRIENDLY) * 0.04
 
 
+@pytest.mark.parametrize("case", CARELESS, ids=[case["id"] for case in CARELESS])
+def test_what_is_careless_is_refused_where_agents_share_and_passes_where_one_is_alone(case):
+    verdicts = {name: GUARD.inspect(case["sql"], POLICIES[name]) for name in case["policies"]}
+    assert {name: verdict.rule for name, verdict in verdicts.items()} == dict.fromkeys(verdicts, case["rule"])
+    assert GUARD.inspect(case["sql"], POLICIES["agent"]).allowed
+
+
 def test_refusals_point_into_the_text_and_teach():
     for case in HOSTILE:
         verdict = GUARD.inspect(case["sql"], POLICIES["agent"])
@@ -87,7 +95,7 @@ def test_refusals_point_into_the_text_and_teach():
 
 
 def test_ids_are_unique_and_families_are_large_enough_to_mean_something():
-    for cases in (HOSTILE, FRIENDLY):
+    for cases in (HOSTILE, FRIENDLY, CARELESS):
         ids = [case["id"] for case in cases]
         assert len(set(ids)) == len(ids)
         assert len({case["sql"] for case in cases}) == len(cases)

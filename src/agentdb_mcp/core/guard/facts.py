@@ -66,9 +66,9 @@ class Feature(StrEnum):
     """Things a statement does that a policy has a say in, and things that none allows."""
 
     UPDATE_ALL = "update_all"
-    """UPDATE without WHERE."""
+    """UPDATE, by itself or in MERGE, of rows that no column picks."""
     DELETE_ALL = "delete_all"
-    """DELETE without WHERE."""
+    """DELETE, by itself or in MERGE, of rows that no column picks."""
     CASCADE = "cascade"
     """DROP or TRUNCATE of whatever depends on the thing named."""
     TEMPORARY = "temporary"

@@ -9,6 +9,7 @@ from agentdb_mcp.core.guard.definitions import DEFINITION_HANDLERS
 from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
 from agentdb_mcp.core.guard.functions import WRITING
 from agentdb_mcp.core.guard.naming import path_of
+from agentdb_mcp.core.guard.sweeps import SWEEP_HANDLERS
 
 
 def statement(collector: Collector, step: Step) -> None:
@@ -66,7 +67,8 @@ def _is_cte(step: Step, path: tuple[str, ...]) -> bool:
     return (
         len(path) == 1
         and step.access is Access.READ
-        and path[0] in step.ctes
+        and step.ctes is not None
+        and step.ctes.sees(path[0])
         and not path[0].startswith("pg_")
     )
 
@@ -96,18 +98,6 @@ def _is_text(type_name: dict[str, Any]) -> bool:
     return plain and path_of(type_name.get("names", [])) in _TEXTS
 
 
-def _unfiltered(feature: Feature) -> Handler:
-    def found(collector: Collector, step: Step) -> None:
-        if "whereClause" not in step.body:
-            relation = step.body.get("relation", {})
-            collector.trait(feature, str(relation.get("relname", "")), relation.get("location", step.at))
-
-    return found
-
-
-HANDLERS: Final[dict[str, Handler]] = DEFINITION_HANDLERS | {
-    "RangeVar": _relation,
-    "FuncCall": _call,
-    "UpdateStmt": _unfiltered(Feature.UPDATE_ALL),
-    "DeleteStmt": _unfiltered(Feature.DELETE_ALL),
-}
+HANDLERS: Final[dict[str, Handler]] = (
+    DEFINITION_HANDLERS | SWEEP_HANDLERS | {"RangeVar": _relation, "FuncCall": _call}
+)

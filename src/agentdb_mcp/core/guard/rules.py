@@ -124,13 +124,13 @@ _ALL: Final = (
     Rule("setting.refused", "The setting {found} is refused: settings belong to the server.", "{instead}"),
     Rule(
         "dml.update_all",
-        "UPDATE of {found} without WHERE would change every row.",
-        "Add a WHERE clause; WHERE true says that every row is meant.",
+        "UPDATE of {found} without a condition on a column would change every row.",
+        "Say which rows, by a column: WHERE id = 1, or in MERGE a condition of ON and WHEN.",
     ),
     Rule(
         "dml.delete_all",
-        "DELETE from {found} without WHERE would remove every row.",
-        "Add a WHERE clause; WHERE true says that every row is meant.",
+        "DELETE from {found} without a condition on a column would remove every row.",
+        "Say which rows, by a column: WHERE id = 1, or in MERGE a condition of ON and WHEN.",
     ),
     Rule(
         "ddl.cascade",
