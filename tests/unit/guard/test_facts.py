@@ -33,6 +33,13 @@ def test_a_with_query_does_not_see_itself_unless_it_is_recursive(facts):
     assert _names(recursive, NameKind.RELATION) == []
 
 
+def test_a_with_query_sees_the_one_further_out_that_it_hides(facts):
+    found = facts(
+        "WITH t AS (SELECT 1) SELECT * FROM (WITH t AS (SELECT * FROM t), u AS (SELECT 1) SELECT * FROM t, u) s, u"
+    )
+    assert _names(found, NameKind.RELATION) == [("u", "read")]
+
+
 def test_a_with_query_does_not_reach_out_of_its_statement(facts):
     found = facts("SELECT * FROM (WITH a AS (SELECT 1) SELECT * FROM a) s, a")
     assert _names(found, NameKind.RELATION) == [("a", "read")]

@@ -97,22 +97,24 @@ def mended(source: str, body: str, message: str) -> tuple[str, str] | None:
     """
     cursor = _NOT_A_CURSOR.search(message)
     if cursor is not None:
-        return _with_body(source, body, _shadowed(body, cursor[1], "refcursor"))
+        return _with_body(source, body, _shadowed(body, list(code(body)), cursor[1], "refcursor"))
     unknown = _UNKNOWN_VARIABLE.search(message)
     if unknown is None:
         return None
     names = unknown[1].split(".")
-    dotted = _dotted(body)
+    every = list(code(body))
+    dotted = _dotted(every)
     changed = body
     for found in reversed(list(declarations(body))):
         if found.type and (found.name in dotted or found.name.strip('"') in names):
             changed = f"{changed[: found.type_start]}record {changed[found.type_end :]}"
-    return _with_body(source, body, changed if changed != body else _shadowed(body, names[0], "record"))
+    return _with_body(
+        source, body, changed if changed != body else _shadowed(body, every, names[0], "record")
+    )
 
 
-def _dotted(body: str) -> frozenset[str]:
+def _dotted(found: list[Token]) -> frozenset[str]:
     """Names that a dot follows, as they are written: what has fields can be a record."""
-    found = list(code(body))
     return frozenset(_folded(token) for token, after in pairwise(found) if after.text == ".")
 
 
@@ -120,9 +122,9 @@ def _folded(token: Token) -> str:
     return token.text.lower() if token.kind is TokenKind.WORD else token.text
 
 
-def _shadowed(body: str, name: str, type_name: str) -> str:
+def _shadowed(body: str, found: list[Token], name: str, type_name: str) -> str:
     """The body in a block where a parameter has a type that the library understands."""
-    ends = [token.text for token in code(body)][-1:] == [";"]
+    ends = bool(found) and found[-1].text == ";"
     return f'DECLARE "{name}" {type_name}; BEGIN {body}\n{"" if ends else ";"} END'
 
 
