@@ -110,3 +110,9 @@ def test_a_caller_can_lower_the_bytes_and_never_raise_them(asked: int | None, gr
 def test_what_is_not_asked_anew_holds_from_before() -> None:
     assert Asked(rows=3).over(Asked(rows=5, bytes=9)) == Asked(rows=3, bytes=9)
     assert Asked(bytes=2).over(Asked(rows=5, bytes=9)) == Asked(rows=5, bytes=2)
+
+
+def test_a_policys_ceiling_of_time_lowers_and_never_raises() -> None:
+    assert Caps(seconds=30).within(5).seconds == 5
+    assert Caps(seconds=30).within(60).seconds == 30
+    assert Caps(rows=7, bytes=9, seconds=30).within(5) == Caps(rows=7, bytes=9, seconds=5)

@@ -84,6 +84,10 @@ class Caps:
         """These caps with at most what is asked for; never more than before."""
         return Caps(_lower(self.rows, asked.rows), _lower(self.bytes, asked.bytes), self.seconds)
 
+    def within(self, seconds: float) -> "Caps":
+        """These caps with at most so many seconds: a policy's ceiling."""
+        return Caps(self.rows, self.bytes, min(self.seconds, seconds))
+
 
 def _lower(cap: int, asked: int | None) -> int:
     return cap if asked is None else max(min(cap, asked), 0)

@@ -58,7 +58,7 @@ class QueryService:
         """
         async with self._turns.turn(principal.workspace_id):
             target, approved = await self._admitted(principal, kind, tool, sql)
-            found = await self._runner.run(target, approved, params, self._caps.lowered(asked))
+            found = await self._runner.run(target, approved, params, self._limits(target, asked))
             if found.truncated is None or tool != "query":
                 return found
             return self._continuable(principal, found, Reading(target.database_id, kind, sql, params, asked))
@@ -75,7 +75,7 @@ class QueryService:
         """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
         async with self._turns.turn(principal.workspace_id):
             target, approved = await self._admitted(principal, kind, "execute", sql)
-            return await self._runner.rehearse(target, approved, params, self._caps.lowered(asked))
+            return await self._runner.rehearse(target, approved, params, self._limits(target, asked))
 
     async def resume(
         self,
@@ -98,11 +98,16 @@ class QueryService:
             target, approved = await self._admitted(principal, kind, "query", reading.sql)
             if target.database_id != reading.database_id:
                 raise expired()
-            caps = self._caps.lowered(asked.over(reading.asked))
+            caps = self._limits(target, asked.over(reading.asked))
             found = await self._runner.resume(
                 target, approved, reading.params, caps, pages=reading.pages, most_bytes=self._caps.bytes
             )
             return found if found.truncated is None else self._continuable(principal, found, reading)
+
+    def _limits(self, target: Target, asked: Asked) -> Caps:
+        """The server's caps, under the policy's ceiling of time, lowered by what is asked for."""
+        ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
+        return self._caps.within(ceiling).lowered(asked)
 
     async def _admitted(
         self, principal: Principal, kind: Kind, tool: Tool, sql: str
