@@ -248,3 +248,11 @@ def test_anything_at_all_gets_a_verdict(sql, tool):
         if not verdict.allowed:
             with pytest.raises((Denied, Invalid)):
                 guard.approve(sql, policy, tool)
+
+
+def test_all_bodies_of_a_statement_share_one_budget(guard, agent):
+    one = "DO $a$ BEGIN " + "NULL;" * 60 + " END $a$;"
+    few = f"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $b$ {one * 3} $b$"
+    many = f"CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $b$ {one * 100} $b$"
+    assert guard.inspect(few, agent).allowed
+    assert guard.inspect(many, agent).rule == "routine.unreadable"

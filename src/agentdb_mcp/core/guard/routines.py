@@ -19,11 +19,11 @@ MAX_NESTING: Final = 4
 MAX_PIECES: Final = 400
 """Statements and expressions in all bodies of one statement."""
 MAX_BODY_TOKENS: Final = 4_000
-"""In one body: its text is read three times, as a body, piece by piece and for its declarations.
-With both limits a body takes less than 100 ms."""
+"""In all bodies of one statement: a text is read three times, as a body, piece by piece and for its
+declarations."""
 
-_ATTEMPTS: Final = 5
-"""Readings of one body, each but the last followed by giving the library a type that it understands."""
+_MENDINGS: Final = 4
+"""Readings of bodies that may be repeated, each after giving the library a type that it understands."""
 
 
 class Routines:
@@ -33,6 +33,7 @@ class Routines:
         self._collector = collector
         self._limits = replace(limits, max_tokens=min(limits.max_tokens, MAX_BODY_TOKENS))
         self._left = MAX_PIECES
+        self._mendings = _MENDINGS
 
     def read_all(self) -> None:
         """Until nothing is left to read. What cannot be read becomes a trait."""
@@ -52,10 +53,17 @@ class Routines:
             self._unreadable(body, "bodies within bodies")
         elif (stopped := shape(body.text, self._limits)) is not None:
             self._unreadable(body, f"{stopped.rule.partition('.')[2]}: {stopped.found}")
-        elif body.language == "plpgsql":
-            self._plpgsql(body, body.text)
-        elif body.language == "sql":
-            self._statements(body, body.text)
+        else:
+            self._spend(body.text)
+            if body.language == "plpgsql":
+                self._plpgsql(body, body.text)
+            elif body.language == "sql":
+                self._statements(body, body.text)
+
+    def _spend(self, text: str) -> None:
+        """What this body takes is no longer there for the next."""
+        left = self._limits.max_tokens - sum(1 for _ in code(text))
+        self._limits = replace(self._limits, max_tokens=max(left, 0))
 
     def _unreadable(self, body: RoutineBody, why: str) -> None:
         self._collector.trait(Feature.UNREADABLE_BODY, why, body.at)
@@ -91,12 +99,13 @@ class Routines:
 
     def _trees(self, body: RoutineBody, text: str) -> list[Tree]:
         source = body.source
-        for left in reversed(range(_ATTEMPTS)):
+        while True:
             try:
                 trees = parse_routine(source)
             except SyntaxRefused as error:
-                if not left:
-                    break
+                if not self._mendings:
+                    raise TooDeep("it holds more than can be analysed") from None
+                self._mendings -= 1
                 better = mended(source, text, error.message)
                 if better is None:
                     raise
@@ -105,7 +114,6 @@ class Routines:
             if len(trees) != 1:
                 raise SyntaxRefused("it holds more than one body", None)
             return trees
-        raise TooDeep("it holds more than can be analysed")
 
     def _piece(self, body: RoutineBody, piece: plpgsql.Piece) -> None:
         if piece.dynamic:
