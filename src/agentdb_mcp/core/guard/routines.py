@@ -53,6 +53,7 @@ class Routines:
             self._unreadable(body, "bodies within bodies")
         elif (stopped := shape(body.text, self._limits)) is not None:
             self._unreadable(body, f"{stopped.rule.partition('.')[2]}: {stopped.found}")
+            self._collector.bodies.clear()  # no policy allows the statement now: the rest need not be read
         else:
             self._spend(body.text)
             if body.language == "plpgsql":
