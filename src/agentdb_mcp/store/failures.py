@@ -20,7 +20,10 @@ _UNREACHABLE: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException],
     (pg.InsufficientResourcesError, "is out of space, memory or another resource"),
     (pg.ReadOnlySQLTransactionError, "does not accept writes at the moment"),
     (pg.OperatorInterventionError, "was stopped or restarted"),
-    ((OSError, pg.PostgresConnectionError, asyncpg.InterfaceError), "cannot be reached"),
+    (
+        (OSError, pg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+        "cannot be reached",
+    ),
 )
 
 
@@ -29,7 +32,7 @@ def translated() -> Generator[None]:
     """Failures of the control plane's Postgres leave this block as ours."""
     try:
         yield
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise _said(error) from None
 
 
