@@ -9,7 +9,7 @@ import pytest
 from jsonschema.validators import validator_for
 
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tools.md"
 BOTH = (Kind.AGENT, Kind.GLOBAL)
@@ -74,7 +74,17 @@ def test_the_database_is_a_choice_among_those_the_server_was_started_with(
         choice = spec.input_schema["properties"]["database"]
         assert choice["enum"] == names
         assert choice["default"] == default
-        assert all(f"{kind}:" in choice["description"] for kind in names)
+
+
+@pytest.mark.parametrize("databases", [BOTH, (Kind.AGENT,), (Kind.GLOBAL,)])
+def test_what_a_database_is_stands_in_one_tool_and_in_the_instructions(databases: tuple[Kind, ...]) -> None:
+    told = {
+        spec.name: spec.input_schema["properties"]["database"].get("description", "")
+        for spec in agent_tools(databases)
+    }
+    for text in (told.pop("query"), instructions(databases)):
+        assert all((f"{kind}:" in text) == (kind in databases) for kind in BOTH)
+    assert set(told.values()) == {""}
 
 
 @pytest.mark.parametrize("spec", agent_tools(BOTH), ids=lambda spec: spec.name)

@@ -14,7 +14,7 @@ from agentdb_mcp.core.results import Asked, ResultSet
 from agentdb_mcp.entrypoints.mcp import render, tables
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
-from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.schema import SchemaService
 
@@ -44,6 +44,7 @@ class AgentTools:
             "describe_table": self._describe_table,
             "database_info": self._database_info,
         }
+        self.instructions = instructions(databases)
         self.specs = agent_tools(databases)
         self._specs = {spec.name: spec for spec in self.specs}
 
