@@ -12,6 +12,8 @@ import pytest
 
 from support.commands import KEEPER, Cli, run_agentdb
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
@@ -53,3 +55,18 @@ def workspace(agentdb: Cli, user: str) -> str:
     made = agentdb("workspace", "create", name, "--user", user)
     assert made.returncode == 0, made.stderr
     return name
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built through an sdist, as an index would: a symlink in src/ would lose files on that way."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (sdist,) = folder.glob("*.tar.gz")
+    subprocess.run(["tar", "-xzf", sdist, "-C", folder], check=True, timeout=60)
+    (unpacked,) = (path for path in folder.iterdir() if path.is_dir())
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=unpacked, check=True, capture_output=True, timeout=120)
+    (made,) = folder.glob("*.whl")
+    return made

@@ -1,13 +1,16 @@
-"""`agentdb demo` keeps every claim, and the README shows what it says."""
+"""`agentdb demo` from an installed wheel keeps every claim, and the README shows what it says."""
 
 import io
+import os
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from agentdb_mcp.demo.stage import Programme
-from support.commands import run_agentdb
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -21,8 +24,23 @@ def without_measures(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> str:
-    done = run_agentdb(tmp_path_factory.mktemp("home"), "demo")
+def played(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the demo says, played from another folder than the sources'."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder / "site")}
+    where = [sys.executable, "-c", "import agentdb_mcp; print(agentdb_mcp.__file__)"]
+    found = subprocess.run(where, env=environment, cwd=folder, capture_output=True, text=True, check=True)
+    assert found.stdout.startswith(str(folder / "site"))
+    done = subprocess.run(
+        [sys.executable, "-m", "agentdb_mcp", "demo"],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -5,12 +5,14 @@ import socket
 import traceback
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 
 from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Unavailable
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.store import Keys, Store
 from agentdb_mcp.store import connect as connect_module
+from agentdb_mcp.store.failures import translated
 from support.lives import ADA, active_global
 from support.postgres import connected, run_sql
 
@@ -122,6 +124,17 @@ async def test_after_every_connection_was_killed_the_next_call_works(
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         assert await store.find_by_id(database.id) == database
+
+
+@pytest.mark.parametrize("lost", [asyncpg.InternalClientError, asyncpg.InterfaceError, ConnectionResetError])
+def test_a_connection_that_the_driver_finds_broken_is_a_control_plane_that_is_not_there(
+    lost: type[Exception],
+) -> None:
+    """InternalClientError: what asyncpg raises while a server's last word was read and its hanging up was not."""
+    with pytest.raises(Unavailable) as caught, translated():
+        raise lost("cannot switch to state 15")
+    assert caught.value.code == "control_plane_unavailable"
+    assert "state 15" not in str(caught.value)
 
 
 async def test_a_server_that_moved_is_found_where_it_is_now(control_uri: ConnectionUri, keys: Keys) -> None:
