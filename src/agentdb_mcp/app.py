@@ -173,11 +173,13 @@ async def open_tools(
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
+    from agentdb_mcp.services.admission import Admission
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.notices import log_judgement
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
+    from agentdb_mcp.services.writes import WriteService
 
     async with AsyncExitStack() as stack:
         server = await Server.open(settings, stack)
@@ -197,11 +199,11 @@ async def open_tools(
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
         cursors = Cursors(lambda: datetime.now(UTC))
-        queries = QueryService(
-            access, guard, policies, runner, turns=turns, cursors=cursors, caps=settings.caps
-        )
+        admission = Admission(access, guard, policies, settings.caps)
+        queries = QueryService(admission, runner, turns, cursors)
+        writes = WriteService(admission, runner, turns)
         schema = SchemaService(access, Catalog(pools), turns=turns, limits=settings.limits)
-        yield AgentTools(principal, databases, queries, schema)
+        yield AgentTools(principal, databases, queries, writes, schema)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

@@ -5,20 +5,12 @@ from typing import Final
 
 import asyncpg
 
-from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.cutting import cut
-from agentdb_mcp.execution.failures import (
-    LOST,
-    connection_lost,
-    flooded,
-    said_goodbye,
-    too_large,
-    translated,
-)
+from agentdb_mcp.execution.failures import too_large
 from agentdb_mcp.execution.paging import following
-from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.session import Answer, Prepared, Session
 
 MOST_RETURNED: Final = 100_000
@@ -27,52 +19,20 @@ MOST_RETURNED: Final = 100_000
 _COUNTED: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 
 
-class _Repeatable(Exception):
-    """The session was gone before the statement could do anything."""
-
-
-class Call:
+class Call(Attempt[ResultSet]):
     """One statement, in a transaction of its own that ends with it."""
 
     def __init__(
         self, text: str, params: Sequence[JsonValue], caps: Caps, *, reads: bool, keep: bool
     ) -> None:
+        super().__init__(caps, reads=reads, lasts=not reads)
         self._text = text
         self._params = params
         self._keep = keep
         self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
-        self.caps = caps
-        self.reads = reads
-        self.lasts = not reads
-        """Whether it leaves behind what it did."""
-        self.started = False
 
-    async def run(self, pool: SessionPool) -> ResultSet:
-        """Once more on a fresh session when a pooled one turns out to be gone."""
-        try:
-            return await self._attempt(pool)
-        except _Repeatable:
-            pool.drop_idle()
-            return await self._attempt(pool, last=True)
-
-    async def _attempt(self, pool: SessionPool, *, last: bool = False) -> ResultSet:
-        session = await pool.take()
-        self.started = True
-        try:
-            return self._result(*await self._answer(session), session)
-        except LOST as error:
-            session.terminate()
-            if not last and self._may_repeat(session, error):
-                raise _Repeatable from None
-            raise self._lost(session) from None
-        except asyncpg.PostgresError as error:
-            raise translated(error, reads=self.reads) from None
-        finally:
-            # A read that the guard approved leaves nothing behind: settings, locks, cursors and temporary
-            # objects all need statements or functions it refuses, and the settings that change how the next
-            # statement is read or rendered are reported by the server and compared before each use. Anything
-            # else may have called functions the agent wrote: its session is tidied up once the answer is out.
-            pool.give(session, tidy=not self.reads)
+    async def _perform(self, session: Session) -> ResultSet:
+        return self._result(*await self._answer(session), session)
 
     async def _answer(self, session: Session) -> tuple[Prepared, Answer]:
         try:
@@ -92,16 +52,6 @@ class Call:
 
     async def _prepare(self, session: Session) -> Prepared:
         return await session.prepare_text(self._text, keep=self._keep)
-
-    def _may_repeat(self, session: Session, error: BaseException) -> bool:
-        """Only for a session that had been idle, and only when nothing (that matters) can have happened."""
-        if not session.idle_since or session.is_flooded():
-            return False
-        return not session.sent or not (self.lasts or said_goodbye(error))
-
-    def _lost(self, session: Session) -> AgentDbError:
-        in_doubt = session.sent and self.lasts
-        return flooded(in_doubt=in_doubt) if session.is_flooded() else connection_lost(in_doubt=in_doubt)
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
         rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left)

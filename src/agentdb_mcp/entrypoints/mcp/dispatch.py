@@ -17,6 +17,7 @@ from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.schema import SchemaService
+from agentdb_mcp.services.writes import WriteService
 
 _log = logging.getLogger(__name__)
 
@@ -30,11 +31,17 @@ class AgentTools:
     """The tools of one principal: who calls, and what it can reach, is settled here, never by an argument."""
 
     def __init__(
-        self, principal: Principal, databases: Sequence[Kind], queries: QueryService, schema: SchemaService
+        self,
+        principal: Principal,
+        databases: Sequence[Kind],
+        queries: QueryService,
+        writes: WriteService,
+        schema: SchemaService,
     ) -> None:
         self._principal = principal
         self._default = databases[0]
         self._queries = queries
+        self._writes = writes
         self._schema = schema
         self._work: dict[str, Work] = {
             "query": self._query,
@@ -71,7 +78,14 @@ class AgentTools:
             return render.rows(kind, await self._resume(kind, arguments))
         if "sql" not in arguments:
             raise missing(self._specs["query"], "sql")
-        return render.rows(kind, await self._run("query", kind, arguments))
+        found = await self._queries.run(
+            self._principal,
+            kind,
+            arguments["sql"],
+            arguments.get("params", ()),
+            asked=_asked(arguments),
+        )
+        return render.rows(kind, found)
 
     async def _execute(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if arguments.get("dry_run"):
@@ -82,7 +96,7 @@ class AgentTools:
         return render.done(kind, await self._run("execute_ddl", kind, arguments))
 
     async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:
-        return await self._queries.run(
+        return await self._writes.run(
             self._principal,
             kind,
             tool,
@@ -92,7 +106,7 @@ class AgentTools:
         )
 
     async def _rehearse(self, kind: Kind, arguments: Arguments) -> ResultSet:
-        return await self._queries.rehearse(
+        return await self._writes.rehearse(
             self._principal,
             kind,
             arguments["sql"],
