@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import asyncpg
 
@@ -27,6 +27,7 @@ from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
 from agentdb_mcp.execution.pgtypes import BUILTIN, DESCRIBE_TYPES, PgType
+from agentdb_mcp.execution.scopes import Scoped
 
 KEPT_STATEMENTS: Final = 100
 """Prepared statements one connection keeps."""
@@ -76,7 +77,7 @@ class Answer:
     """PostgreSQL's command tag; empty when the row limit stopped the output first."""
 
 
-class Session(asyncpg.Connection):
+class Session(Scoped):
     """A connection of one role to one database, used by one statement at a time."""
 
     _protocol: Any  # None once closed; asyncpg's own annotation says None only
@@ -93,7 +94,6 @@ class Session(asyncpg.Connection):
         "idle_since",
         "meter",
         "notices",
-        "sent",
         "tidying",
     )
 
@@ -107,8 +107,6 @@ class Session(asyncpg.Connection):
         self.notices: list[str] = []
         self.idle_since = 0.0
         """Loop time of the last return to a pool; 0 before the first."""
-        self.sent = False
-        """Whether the current statement may have reached the server."""
         self.tidying: asyncio.Task[None] | None = None
         """A `tidy` under way, which `is_ready` waits for."""
         self._half_way = False
@@ -149,16 +147,6 @@ class Session(asyncpg.Connection):
         self._allow(allowance)
         rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
         return _answer(rows, tag)
-
-    async def begin(self, how: LiteralString) -> None:
-        """Opens a transaction. A session that is given back in one is closed."""
-        self.sent = False
-        await self._protocol.query(f"BEGIN {how}", None)
-
-    async def roll_back(self) -> None:
-        """Ends a transaction, if one is open, as if nothing had been done in it."""
-        if self._protocol.is_in_transaction():
-            await self._protocol.query("ROLLBACK", None)
 
     async def open_portal(self, prepared: Prepared, params: Sequence[JsonValue]) -> None:
         """Starts it so that `next_rows` gives its rows piece by piece, all of one snapshot; in a transaction.
