@@ -263,11 +263,16 @@ def _check_lines(policies: "list[Policy]") -> None:
 
 
 @cli.command()
-def demo() -> None:
+def demo(
+    *,
+    on_neon: Annotated[
+        bool, typer.Option("--neon", help="With databases at a stand-in for Neon, on this machine too.")
+    ] = False,
+) -> None:
     """Play the whole story on this machine, through the real server, and prove each claim."""
     from agentdb_mcp.demo import run
 
-    raise typer.Exit(asyncio.run(run()))
+    raise typer.Exit(asyncio.run(run(on_neon=on_neon)))
 
 
 @cli.command()

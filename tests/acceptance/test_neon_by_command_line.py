@@ -77,3 +77,10 @@ def test_an_agents_server_that_was_given_the_key_says_so(home: Path, neon: dict[
     with Host(home, "--workspace", user, **neon) as host:
         assert "NEON_API_KEY is set for a server of agents" in host.stderr
         assert neon["NEON_API_KEY"] not in host.stderr
+
+
+def test_the_story_of_the_demo_holds_on_neon_too(tmp_path: Path) -> None:
+    done = run_agentdb(tmp_path, "demo", "--neon")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ", 0 failed" in done.stdout
+    assert "no project is left that costs money" in done.stdout

@@ -1,5 +1,6 @@
 """The audit: every secret there is, looked for in everything anybody could have seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,9 +21,11 @@ class Exposure:
     leaks: tuple[str, ...]
 
     @classmethod
-    async def collect(cls, app: App, stage: Stage) -> Self:
-        """Looks for every password and key in answers, logs, command lines and the control plane's rows."""
-        secrets = await _secrets(app)
+    async def collect(cls, app: App, stage: Stage, more: Sequence[str]) -> Self:
+        """Looks for every password and key, and `more`, in answers, logs, command lines and the control
+        plane's rows.
+        """
+        secrets = [*await _secrets(app), *more]
         places = {
             "answers to agents": "\n".join(stage.heard),
             "servers' logs": stage.logged(),

@@ -11,4 +11,4 @@ async def refused_entry(intruder: Target, victim: Target) -> str | None:
     """PostgreSQL's refusal of the intruder's writer at the victim's database; None when it got in."""
     own = parse_endpoint(intruder.writer.reveal())
     theirs = parse_endpoint(victim.writer.reveal())
-    return await refusal(replace(own, database=theirs.database))
+    return await refusal(replace(theirs, user=own.user, password=own.password))

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,7 +45,9 @@ def text(answer: CallToolResult) -> str:
 class Stage:
     """A home of its own, the servers in it, and everything they said."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+        """`settings` are what the servers of agents are told."""
+        self._environment = {"AGENTDB_HOME": str(home), **settings}
         self.home = home
         self.heard: list[str] = []
         self.log = (home / "servers.log").open("w+")
@@ -56,7 +58,7 @@ class Stage:
         server = StdioServerParameters(
             command=sys.executable,
             args=["-m", "agentdb_mcp", "mcp", "--workspace", workspace],
-            env={"AGENTDB_HOME": str(self.home)},
+            env=self._environment,
         )
         async with Client(stdio_client(server, errlog=self.log)) as client:
             tools = await client.list_tools()

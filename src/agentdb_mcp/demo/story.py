@@ -3,15 +3,17 @@
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from agentdb_mcp.app import App, open_app
 from agentdb_mcp.core.databases import Desired, Kind
 from agentdb_mcp.core.ids import UserId, WorkspaceId
+from agentdb_mcp.demo.cloud import NONE, Cloud, neon
 from agentdb_mcp.demo.exposure import Exposure
 from agentdb_mcp.demo.intruder import refused_entry
 from agentdb_mcp.demo.stage import Agent, Programme, Stage, rows_of, text
+from agentdb_mcp.fake_neon.account import Account
 from agentdb_mcp.settings import read_settings
 
 ADA, BEN = UserId("ada"), UserId("ben")
@@ -21,19 +23,26 @@ HIDDEN_SLEEP = "SELECT 1 /* /**/**/, pg_sleep(600) --*/"
 """PostgreSQL runs the sleep; a parser that reads nested comments differently sees `SELECT 1`."""
 
 
-async def run() -> int:
+async def run(*, on_neon: bool = False) -> int:
     """Play it in a home of its own that is removed again; 0 when every claim held."""
     programme = Programme(sys.stdout)
     with _own_home() as folder:
-        stage = Stage(folder)
-        programme.scene("An embedded PostgreSQL and the control plane")
-        async with open_app(read_settings({"AGENTDB_HOME": str(folder)})) as app:
-            version, pending = await app.store.server_version(), await app.store.migrate()
-            programme.claim(f"PostgreSQL {version} is up, the schema is current", holds=not pending)
-            await _register(app, programme)
-            await _play(app, stage, programme)
-            await _audit(app, stage, programme)
+        async with neon(folder) if on_neon else nullcontext(NONE) as cloud:
+            await _tell(programme, folder, cloud)
     return programme.close()
+
+
+async def _tell(programme: Programme, folder: Path, cloud: Cloud) -> None:
+    stage = Stage(folder, cloud.agents)
+    programme.scene("An embedded PostgreSQL and the control plane")
+    async with open_app(read_settings({"AGENTDB_HOME": str(folder), **cloud.operator})) as app:
+        version, pending = await app.store.server_version(), await app.store.migrate()
+        programme.claim(f"PostgreSQL {version} is up, the schema is current", holds=not pending)
+        await _register(app, programme)
+        await _play(app, stage, programme)
+        await _audit(app, stage, programme, cloud)
+        if cloud.account is not None:
+            await _leave(app, programme, cloud.account)
 
 
 @contextmanager
@@ -140,7 +149,27 @@ async def _pause(app: App, research: Agent, programme: Programme) -> None:
     programme.claim("resumed, with its data", holds=rows == [[3]])
 
 
-async def _audit(app: App, stage: Stage, programme: Programme) -> None:
+async def _audit(app: App, stage: Stage, programme: Programme, cloud: Cloud) -> None:
     programme.scene("What was exposed")
-    exposure = await Exposure.collect(app, stage)
+    exposure = await Exposure.collect(app, stage, cloud.secrets)
     programme.claim(exposure.summary(), holds=not exposure.leaks, shows="\n".join(exposure.leaks))
+
+
+async def _leave(app: App, programme: Programme, account: Account) -> None:
+    programme.scene("What Neon shows in its console")
+    rows = {row.project_id: row for row in await app.lifecycle.databases()}
+    live = [project for project in account.projects.values() if project.deleted_at is None]
+    held = len(live) == 5 and all(project.name.endswith(rows[project.id].id) for project in live)
+    programme.claim("one project for each of the five databases, named after it", holds=held)
+    agents = next(row for row in rows.values() if row.workspace_id == TRADER)
+    await app.lifecycle.set_state(agents.id, Desired.PAUSED)
+    project = account.projects[agents.project_id or ""]
+    shut = all(endpoint.disabled for endpoint in project.endpoints.values())
+    programme.claim(
+        "a paused project has every compute disabled, and a quota that is not 0 (which is unlimited)",
+        holds=shut and bool(project.quota) and all(project.quota.values()),
+    )
+    for user in (ADA, BEN):
+        await app.lifecycle.delete_user(user)
+    live = [project for project in account.projects.values() if project.deleted_at is None]
+    programme.claim("the users leave, and no project is left that costs money", holds=not live)
