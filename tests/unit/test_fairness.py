@@ -160,3 +160,17 @@ async def test_nothing_is_remembered_of_a_workspace_without_calls(turns: Turns) 
     async with turns.turn(ONE), turns.turn(OTHER):
         assert set(turns._lines) == {ONE, OTHER}
     assert turns._lines == {}
+
+
+async def test_a_call_in_a_hurry_does_not_stand_in_line_for_longer_than_it_has(
+    turns: Turns, calls: Calls
+) -> None:
+    running = [calls.start(name) for name in "ab"]
+    await settled()
+    with pytest.raises(Denied, match=r"no turn came within 0\.01 s") as denied:
+        async with turns.turn(ONE, 0.01):
+            pass
+    assert denied.value.code == "rate_limited"
+    for name in "ab":
+        await calls.end(name)
+    await asyncio.gather(*running)

@@ -64,7 +64,7 @@ def test_a_whole_number_written_as_a_fraction_becomes_an_integer() -> None:
 def test_an_unknown_argument_is_refused_with_the_known_ones() -> None:
     error = refusal("query", {"sql": "select 1", "workspace_id": "w2"})
     assert error.message == "query has no argument 'workspace_id'."
-    assert error.hint == "query takes: sql, params, cursor, max_rows, max_bytes, database."
+    assert error.hint == "query takes: sql, params, cursor, max_rows, max_bytes, timeout, database."
 
 
 def test_a_misspelt_argument_is_recognized() -> None:
@@ -86,6 +86,8 @@ def test_a_missing_argument_is_named() -> None:
         ({"sql": "select 1", "max_rows": True}, "max_rows must be a whole number, not true or false."),
         ({"sql": "select 1", "max_rows": 1.5}, "max_rows must be a whole number, not a fraction."),
         ({"sql": "select 1", "max_rows": "ten"}, "max_rows must be a whole number, not a string."),
+        ({"sql": "select 1", "timeout": "1"}, "timeout must be a number, not a string."),
+        ({"sql": "select 1", "timeout": True}, "timeout must be a number, not true or false."),
         ({"sql": "select 1", "max_rows": 0}, "max_rows must be at least 1."),
         ({"sql": "select 1", "database": "prod"}, 'database must be "agent" or "global" here, not \'prod\'.'),
     ],

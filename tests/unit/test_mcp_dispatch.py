@@ -59,3 +59,10 @@ async def test_an_unknown_tool_is_an_answer_that_names_the_known_ones(tools: Age
 async def test_wrong_arguments_reach_no_service(tools: AgentTools) -> None:
     answer = await tools.call("query", {"sql": "SELECT 1", "database": "global"})
     assert answer.structured["error"]["code"] == "bad_argument"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -0.5, float("nan")])
+async def test_a_deadline_lies_ahead(tools: AgentTools, seconds: float) -> None:
+    answer = await tools.call("query", {"sql": "SELECT 1", "timeout": seconds})
+    assert answer.structured["error"]["code"] == "bad_argument"
+    assert "more than 0" in answer.text

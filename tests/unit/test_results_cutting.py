@@ -116,3 +116,13 @@ def test_a_policys_ceiling_of_time_lowers_and_never_raises() -> None:
     assert Caps(seconds=30).within(5).seconds == 5
     assert Caps(seconds=30).within(60).seconds == 30
     assert Caps(rows=7, bytes=9, seconds=30).within(5) == Caps(rows=7, bytes=9, seconds=5)
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(None, 3), (1, 1), (0.5, 0.5), (9, 3), (float("inf"), 3)])
+def test_a_caller_can_shorten_its_deadline_and_not_put_it_off(asked: float | None, seconds: float) -> None:
+    assert Caps(seconds=3).within(asked).seconds == seconds
+
+
+def test_a_deadline_is_each_calls_own() -> None:
+    assert Asked(seconds=1).over(Asked(seconds=5)).seconds == 1
+    assert Asked().over(Asked(seconds=5)).seconds is None

@@ -1,6 +1,6 @@
 """What a statement gives back: columns once, then rows of JSON-safe cells that keep their meaning."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -60,12 +60,15 @@ class Asked:
 
     rows: int | None = None
     bytes: int | None = None
+    seconds: float | None = None
+    """How long it may take."""
 
     def over(self, before: "Asked") -> "Asked":
-        """These wishes, and where there are none, those from before."""
+        """These wishes, and where there are none, those from before; a deadline is each call's own."""
         return Asked(
             before.rows if self.rows is None else self.rows,
             before.bytes if self.bytes is None else self.bytes,
+            seconds=self.seconds,
         )
 
 
@@ -84,9 +87,9 @@ class Caps:
         """These caps with at most what is asked for; never more than before."""
         return Caps(_lower(self.rows, asked.rows), _lower(self.bytes, asked.bytes), self.seconds)
 
-    def within(self, seconds: float) -> "Caps":
-        """These caps with at most so many seconds: a policy's ceiling."""
-        return Caps(self.rows, self.bytes, min(self.seconds, seconds))
+    def within(self, seconds: float | None) -> "Caps":
+        """These caps with at most so many seconds: a policy's ceiling, or what the caller has."""
+        return self if seconds is None else replace(self, seconds=min(self.seconds, seconds))
 
 
 def _lower(cap: int, asked: int | None) -> int:

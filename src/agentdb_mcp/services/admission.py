@@ -39,7 +39,7 @@ class Admission:
     def limits(self, target: Target, asked: Asked) -> Caps:
         """The server's caps, under the policy's ceiling of time, lowered by what is asked for."""
         ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
-        return self.caps.within(ceiling).lowered(asked)
+        return self.caps.within(ceiling).within(asked.seconds).lowered(asked)
 
     async def _approve(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
         if len(sql) < LONG_STATEMENT:

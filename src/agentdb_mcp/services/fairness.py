@@ -39,14 +39,17 @@ class Turns:
         self._lines: dict[WorkspaceId, _Line] = {}
 
     @asynccontextmanager
-    async def turn(self, workspace_id: WorkspaceId) -> AsyncGenerator[None]:
-        """A place for one call, given back at the end. Raises Denied("rate_limited")."""
+    async def turn(self, workspace_id: WorkspaceId, seconds: float | None = None) -> AsyncGenerator[None]:
+        """A place for one call, given back at the end. Raises Denied("rate_limited").
+
+        A caller in a hurry stands in line for `seconds` at most.
+        """
         line = self._lines.setdefault(workspace_id, _Line(self._share.running))
         if line.calls >= self._share.running + self._share.waiting:
             raise self._refused(f"and {self._share.waiting} more wait")
         line.calls += 1
         try:
-            await self._wait(line)
+            await self._wait(line, min(self._share.patience, seconds or self._share.patience))
             try:
                 yield
             finally:
@@ -56,12 +59,12 @@ class Turns:
             if not line.calls:
                 del self._lines[workspace_id]
 
-    async def _wait(self, line: _Line) -> None:
+    async def _wait(self, line: _Line, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self._share.patience):
+            async with asyncio.timeout(seconds):
                 await line.places.acquire()
         except TimeoutError:
-            raise self._refused(f"and no turn came within {self._share.patience:g} s") from None
+            raise self._refused(f"and no turn came within {seconds:g} s") from None
 
     def _refused(self, why: str) -> Denied:
         return Denied(

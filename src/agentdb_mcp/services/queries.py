@@ -36,7 +36,7 @@ class QueryService:
 
         A read that was cut comes with a cursor to go on.
         """
-        async with self._turns.turn(principal.workspace_id):
+        async with self._turns.turn(principal.workspace_id, asked.seconds):
             target, approved = await self._admission.admit(principal, kind, "query", sql)
             found = await self._runner.run(target, approved, params, self._admission.limits(target, asked))
             if found.truncated is None:
@@ -58,7 +58,7 @@ class QueryService:
         Raises Missing("cursor_expired"), and Invalid for a database, a statement or parameters that are not
         the cursor's own; they need not be given.
         """
-        async with self._turns.turn(principal.workspace_id):
+        async with self._turns.turn(principal.workspace_id, asked.seconds):
             reading = self._cursors.find(principal, cursor)
             _refuse_another(reading, kind, sql, params)
             target, approved = await self._admission.admit(principal, kind, "query", reading.sql)

@@ -30,7 +30,7 @@ class WriteService:
         asked: Asked = ALL,
     ) -> ResultSet:
         """What one statement changed, committed; its rows within the caps."""
-        async with self._turns.turn(principal.workspace_id):
+        async with self._turns.turn(principal.workspace_id, asked.seconds):
             target, approved = await self._admission.admit(principal, kind, tool, sql)
             return await self._runner.run(target, approved, params, self._admission.limits(target, asked))
 
@@ -44,7 +44,7 @@ class WriteService:
         asked: Asked = ALL,
     ) -> ResultSet:
         """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
-        async with self._turns.turn(principal.workspace_id):
+        async with self._turns.turn(principal.workspace_id, asked.seconds):
             target, approved = await self._admission.admit(principal, kind, "execute", sql)
             return await self._runner.rehearse(
                 target, approved, params, self._admission.limits(target, asked)

@@ -18,6 +18,7 @@ _ECHOED = 40
 _WORDS: Final = {
     "string": "a string",
     "integer": "a whole number",
+    "number": "a number",
     "array": "an array",
     "boolean": "true or false",
 }
@@ -62,8 +63,9 @@ def _fitting(tool: ToolSpec, name: str, value: Any, schema: JsonSchema) -> Any:
 def _is(kind: str, value: Any) -> bool:
     if kind in _PLAIN:
         return isinstance(value, _PLAIN[kind])
-    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-    return whole and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return kind == "number" or isinstance(value, int) or value.is_integer()
 
 
 def _unknown(tool: ToolSpec, name: str) -> Invalid:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import AgentDbError, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import Asked, ResultSet
 from agentdb_mcp.entrypoints.mcp import render, tables
@@ -142,7 +142,10 @@ class AgentTools:
 
 
 def _asked(arguments: Arguments) -> Asked:
-    return Asked(arguments.get("max_rows"), arguments.get("max_bytes"))
+    seconds = arguments.get("timeout")
+    if seconds is not None and not seconds > 0:
+        raise Invalid("bad_argument", "timeout is in seconds, and more than 0.")
+    return Asked(arguments.get("max_rows"), arguments.get("max_bytes"), seconds=seconds)
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

@@ -44,6 +44,7 @@ _CURSOR: Final = {
     "type": "string",
     "description": "An answer's next_cursor, for the rows after it. Instead of sql and params.",
 }
+_TIMEOUT: Final = {"type": "number"}
 _DRY_RUN: Final = {
     "type": "boolean",
     "description": "Run it, report rows by table and what would fail, and undo it.",
@@ -107,6 +108,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "cursor": _CURSOR,
                     "max_rows": _MAX_ROWS,
                     "max_bytes": _MAX_BYTES,
+                    "timeout": {**_TIMEOUT, "description": "Seconds"},
                     "database": {**database, "description": _meaning(databases)},
                 }
             ),
@@ -127,6 +129,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "dry_run": _DRY_RUN,
                     "max_rows": _MOST,
                     "max_bytes": _MOST,
+                    "timeout": _TIMEOUT,
                     "database": database,
                 },
                 "sql",
@@ -141,7 +144,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             title="Change the schema",
             description="Run one statement that changes the schema: CREATE, ALTER, DROP, COMMENT "
             "and the like. Committed when it returns.",
-            input_schema=_arguments({"sql": _SQL, "database": database}, "sql"),
+            input_schema=_arguments({"sql": _SQL, "timeout": _TIMEOUT, "database": database}, "sql"),
             output_schema=_answer({"database": {"type": "string"}, "command": {"type": "string"}}, "command"),
             read_only=False,
             destructive=True,
