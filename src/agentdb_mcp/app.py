@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.sweeper import Sweeper
+    from agentdb_mcp.services.tokens import TokenService
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class App:
     lifecycle: "LifecycleService"
     sweeper: "Sweeper"
     doctor: "Doctor"
+    tokens: "TokenService"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class Server:
         embedded = await EmbeddedPostgres.open(settings.home)
         stack.push_async_callback(embedded.close)
         return cls(embedded.control_uri, embedded.admin_uri, embedded)
+
+
+def now() -> datetime:
+    """The clock of everything here."""
+    return datetime.now(UTC)
 
 
 async def migrate(settings: Settings) -> tuple[str, ...]:
@@ -110,6 +117,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.sweeper import Sweeper
+    from agentdb_mcp.services.tokens import TokenService
 
     async with AsyncExitStack() as stack:
         server = await Server.open(settings, stack)
@@ -126,7 +134,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
         sweeper = Sweeper(store, by_name)
         doctor = Doctor(store, by_name, sweeper)
-        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper, doctor)
+        tokens = TokenService(store, now)
+        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper, doctor, tokens)
 
 
 def _providers(settings: Settings, server: Server) -> "list[Provider]":
@@ -198,7 +207,7 @@ async def open_tools(
         # The parsers are loaded by the first statement there is: better this one than the agent's.
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
-        cursors = Cursors(lambda: datetime.now(UTC))
+        cursors = Cursors(now)
         admission = Admission(access, guard, policies, settings.caps)
         queries = QueryService(admission, runner, turns, cursors)
         writes = WriteService(admission, runner, turns)

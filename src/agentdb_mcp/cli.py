@@ -21,6 +21,7 @@ from agentdb_mcp.console import (
 from agentdb_mcp.core.databases import Desired
 from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.tokens import token
 from agentdb_mcp.upkeep import upkeep
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ for name, group in {
     "user": user,
     "workspace": workspace,
     "database": database,
+    "token": token,
     "keys": keys,
     "postgres": postgres,
 }.items():

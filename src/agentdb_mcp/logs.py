@@ -13,11 +13,12 @@ from typing import Final
 
 _URI: Final = re.compile(r"\b(postgres(?:ql)?|https?)://[^\s'\"]*@[^\s'\"]*", re.IGNORECASE)
 _KEY: Final = re.compile(r"\b[0-9A-Fa-f]{64}\b")
+_TOKEN: Final = re.compile(r"\b(adb_[0-9a-f]{16})_[A-Za-z0-9_-]+")
 
 
 def masked(text: str) -> str:
-    """The last net: no log line of ours holds a URI or a key, and should one of a library's, it is masked."""
-    return _KEY.sub("***", _URI.sub(r"\1://***", text))
+    """The last net: no line of ours holds a URI, a key or a token; should a library's, it is masked."""
+    return _TOKEN.sub(r"\1_***", _KEY.sub("***", _URI.sub(r"\1://***", text)))
 
 
 class JsonLines(logging.Formatter):

@@ -17,12 +17,15 @@ DOORS = {
         "providers/neon_session.py",
         "providers/neon_http.py",  # the API key, into the header
         "fake_neon/postgres.py",
+        "core/tokens.py",  # a bearer token, to hash it
+        "tokens.py",  # a new one, shown to whoever made it
         "demo/exposure.py",  # to look for it everywhere
         "demo/intruder.py",  # to try it where it must not work
     },
     "ApprovedSql": {"core/guard/decision.py"},
     "Principal": {"services/access.py"},
     "Target": {"services/access.py"},
+    "Caller": {"services/access.py"},
     "ConnectionUri": {
         "store/cipher.py",
         "providers/server.py",

@@ -1,3 +1,24 @@
+CREATE TABLE access_token (
+    id text NOT NULL,
+    digest bytea NOT NULL,
+    user_id text,
+    workspace_id text,
+    scopes text[] NOT NULL,
+    label text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT access_token_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT access_token_digest_key UNIQUE (digest),
+    CONSTRAINT access_token_pkey PRIMARY KEY (id),
+    CONSTRAINT access_token_scopes_check CHECK (
+CASE
+    WHEN (workspace_id IS NOT NULL) THEN ((user_id IS NOT NULL) AND (scopes = '{agent}'::text[]))
+    ELSE ((user_id IS NULL) AND (cardinality(scopes) > 0) AND (scopes <@ '{lifecycle,reveal}'::text[]))
+END),
+    CONSTRAINT access_token_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspace(id) ON DELETE CASCADE
+);
+
 CREATE TABLE database_tombstone (
     id text DEFAULT (gen_random_uuid())::text NOT NULL,
     user_id text NOT NULL,
@@ -170,6 +191,8 @@ CREATE TABLE workspace_database (
     CONSTRAINT workspace_database_workspace_id_key UNIQUE (workspace_id)
 ) INHERITS (managed_database);
 
+CREATE INDEX idx_access_token_workspace_id ON public.access_token USING btree (workspace_id);
+
 CREATE INDEX idx_database_tombstone_open ON public.database_tombstone USING btree (next_attempt_at) WHERE (observed_state <> 'deleted'::text);
 
 CREATE INDEX idx_user_db_budget_exceeded ON public.user_db_budget USING btree (budget_exceeded);
@@ -188,6 +211,17 @@ CREATE OR REPLACE FUNCTION public.announce_database()
 AS $function$
 BEGIN
     PERFORM pg_notify('agentdb_database', COALESCE(NEW.id, OLD.id));
+    RETURN NULL;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.announce_token()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM pg_notify('agentdb_database', OLD.id);
     RETURN NULL;
 END
 $function$
@@ -231,6 +265,8 @@ $function$
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
 
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+CREATE TRIGGER announce_token AFTER DELETE OR UPDATE ON public.access_token FOR EACH ROW EXECUTE FUNCTION announce_token();
 
 CREATE TRIGGER announce_workspace AFTER UPDATE OF owner_id ON public.workspace FOR EACH ROW EXECUTE FUNCTION announce_workspace();
 

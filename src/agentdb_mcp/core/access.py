@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from agentdb_mcp.core.databases import AccessRole, Kind
-from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.core.ids import DatabaseId, TokenId, UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.core.tokens import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,16 @@ class Principal:
 
     user_id: UserId
     workspace_id: WorkspaceId
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever showed a valid token over HTTP, and what it was given for."""
+
+    token_id: TokenId
+    scopes: frozenset[Scope]
+    principal: Principal | None
+    """None for a host, which is no agent."""
 
 
 @dataclass(frozen=True, slots=True)

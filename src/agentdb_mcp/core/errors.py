@@ -107,6 +107,7 @@ class Missing(AgentDbError):
             "database_not_found",
             "database_pending",
             "table_not_found",
+            "token_not_found",
             "user_not_found",
             "workspace_not_found",
         }

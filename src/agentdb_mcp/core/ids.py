@@ -10,3 +10,6 @@ WorkspaceId = NewType("WorkspaceId", str)
 
 DatabaseId = NewType("DatabaseId", str)
 """Ours: a random UUID in its 36-character text form. Names of databases and roles derive from it."""
+
+TokenId = NewType("TokenId", str)
+"""Ours: the part of a token's text that is no secret, 16 hexadecimal digits."""

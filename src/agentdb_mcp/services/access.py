@@ -1,13 +1,18 @@
 """Who is calling, and which database they may reach now. Only here are Principals and Targets made."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
 
-from agentdb_mcp.core.access import Principal, Target
+from agentdb_mcp.core.access import Caller, Principal, Target
 from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase
 from agentdb_mcp.core.errors import Denied, Missing
 from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.core.tokens import TokenText
 from agentdb_mcp.store import Changes, Store
+from agentdb_mcp.store.tokens import FoundToken
 
 POLICY_OF = {Kind.AGENT: "agent", Kind.GLOBAL: "global"}
 """Which policy file judges the statements on which database."""
@@ -27,24 +32,59 @@ class Premises:
     """Brings the server back if it died."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    version: int
-    target: Target
+MOST_REMEMBERED: Final = 10_000
+"""Tokens, and resolutions: of more, the longest unused are looked up again."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _Memory(Generic[K, V]):
+    """What was looked up, each with the count of changes at which it was true."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[K, tuple[int, V]] = OrderedDict()
+
+    def get(self, key: K, version: int | None) -> V | None:
+        """None: not known, or not at this count."""
+        known = self._known.get(key)
+        if known is None or known[0] != version:
+            return None
+        self._known.move_to_end(key)
+        return known[1]
+
+    def put(self, key: K, version: int | None, value: V) -> None:
+        """`version` is the count from before the look-up. None, while changes are not heard: keeps nothing."""
+        if version is None:
+            return
+        self._known[key] = (version, value)
+        self._known.move_to_end(key)
+        if len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
 
 
 class AccessService:
-    """Resolves a caller to a database, from memory while the control plane says that nothing changed.
+    """Says who calls and what they reach, from memory while the control plane says that nothing changed.
 
-    `changes` counts every change of any database row; while it is connected, a resolution made at the same
-    count is still true, and a statement costs no look-up. When it is not connected nothing is remembered.
+    `changes` counts every change of any database row or token; while it is connected, what was looked up at
+    the same count is still true, and a statement costs no look-up. When it is not connected nothing is
+    remembered.
     """
 
-    def __init__(self, store: Store, changes: Changes, premises: Premises | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        changes: Changes,
+        premises: Premises | None = None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._store = store
         self._changes = changes
         self._premises = premises or Premises()
-        self._memory: dict[tuple[Principal, Kind], _Remembered] = {}
+        self._clock = clock
+        self._targets: _Memory[tuple[Principal, Kind], Target] = _Memory()
+        self._tokens: _Memory[bytes, FoundToken] = _Memory()
 
     async def authenticate_workspace(self, workspace_id: WorkspaceId) -> Principal:
         """The principal of a server started for one workspace.
@@ -60,18 +100,48 @@ class AccessService:
             )
         return Principal(owner, workspace_id)
 
+    async def authenticate_token(self, text: TokenText) -> Caller:
+        """Who shows this token. Raises Denied("not_authenticated")."""
+        if text.token_id is None:
+            raise _not_authenticated("This is no token of this server.")
+        digest = text.digest()
+        version = self._changes.version
+        found = self._tokens.get(digest, version)
+        if found is None:
+            await self._look_after(version)
+            found = await self._store.find_token(digest)
+            if found is None:
+                raise _not_authenticated("There is no such token, or its workspace was deleted.")
+            self._tokens.put(digest, version, found)
+        return self._caller(found)
+
+    def _caller(self, found: FoundToken) -> Caller:
+        token = found.token
+        if token.revoked_at is not None:
+            raise _not_authenticated("This token was revoked.")
+        if token.expires_at is not None and token.expires_at <= self._clock():
+            raise _not_authenticated("This token has expired.")
+        if token.workspace_id is None or token.user_id is None:
+            return Caller(token.id, token.scopes, None)
+        if found.owner != token.user_id:
+            raise _not_authenticated("This token's workspace belongs to another user now.")
+        return Caller(token.id, token.scopes, Principal(token.user_id, token.workspace_id))
+
     async def resolve(self, principal: Principal, kind: Kind) -> Target:
         """The database of that kind for this caller; refused while it is paused, pending or gone."""
         version = self._changes.version
-        remembered = self._memory.get((principal, kind))
-        if remembered is not None and remembered.version == version:
-            return remembered.target
+        remembered = self._targets.get((principal, kind), version)
+        if remembered is not None:
+            return remembered
+        await self._look_after(version)
+        target = await self._resolve(principal, kind)
+        self._targets.put((principal, kind), version, target)
+        return target
+
+    async def _look_after(self, version: int | None) -> None:
+        """While changes are not heard, a server of our own may have died."""
         if version is None and self._premises.ensure is not None:
             await self._premises.ensure()
-        target = await self._resolve(principal, kind)
-        if version is not None:
-            self._memory[principal, kind] = _Remembered(version, target)
-        return target
 
     async def _resolve(self, principal: Principal, kind: Kind) -> Target:
         if await self._store.workspace_owner(principal.workspace_id) != principal.user_id:
@@ -107,3 +177,7 @@ def _check_usable(database: ManagedDatabase) -> None:
             f"The {database.kind} database is still being prepared.",
             "Call again in a minute.",
         )
+
+
+def _not_authenticated(why: str) -> Denied:
+    return Denied("not_authenticated", why, "Whoever runs this server makes a new one: agentdb token create.")

@@ -293,6 +293,30 @@ UPDATE managed_database
    SET neon_connection_uri = $2, writer_connection_uri = $3, reader_connection_uri = $4
  WHERE id = $1
 
+-- name: add_agent_token
+-- For the workspace's owner; nothing when there is no such workspace. $1 id, $2 digest, $3 workspace, $4 label,
+-- $5 when it expires, or NULL
+INSERT INTO access_token (id, digest, user_id, workspace_id, scopes, label, expires_at)
+SELECT $1, $2, owner_id, id, '{agent}', $4, $5 FROM workspace WHERE id = $3
+RETURNING *
+
+-- name: add_host_token
+-- $1 id, $2 digest, $3 scopes, $4 label, $5 when it expires, or NULL
+INSERT INTO access_token (id, digest, scopes, label, expires_at) VALUES ($1, $2, $3, $4, $5)
+RETURNING *
+
+-- name: token
+-- By its hash, with the user that its workspace belongs to now. $1 digest
+SELECT t.*, w.owner_id FROM access_token AS t LEFT JOIN workspace AS w ON w.id = t.workspace_id WHERE t.digest = $1
+
+-- name: tokens
+-- Those that were revoked or expired included, oldest first. $1 workspace, or NULL for all
+SELECT * FROM access_token WHERE $1::text IS NULL OR workspace_id = $1 ORDER BY created_at, id
+
+-- name: revoke_token
+-- For good; twice is once. $1 id
+UPDATE access_token SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id
+
 -- name: server_version
 -- As people say it, e.g. 18.6
 SELECT split_part(current_setting('server_version'), ' ', 1)
@@ -305,4 +329,5 @@ SELECT concat_ws(E'\n',
     (SELECT string_agg(t::text, E'\n') FROM subscription AS t),
     (SELECT string_agg(t::text, E'\n') FROM managed_database AS t),
     (SELECT string_agg(t::text, E'\n') FROM user_db_budget AS t),
+    (SELECT string_agg(t::text, E'\n') FROM access_token AS t),
     (SELECT string_agg(t::text, E'\n') FROM schema_migration AS t))
