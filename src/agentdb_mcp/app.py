@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from agentdb_mcp import assets
+from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
     from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.lifecycle import LifecycleService
+    from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.reconciler import Reconciler
+    from agentdb_mcp.services.schema import SchemaService
     from agentdb_mcp.services.sweeper import Sweeper
     from agentdb_mcp.services.tokens import TokenService
+    from agentdb_mcp.services.writes import WriteService
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +134,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         by_name = {provider.name: provider for provider in providers}
         reconciler = Reconciler(store, by_name)
         changes = await stack.enter_async_context(store.changes())
-        access = AccessService(store, changes, server.premises())
+        access = AccessService(store, changes, server.premises(), clock=now)
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
         sweeper = Sweeper(store, by_name)
         doctor = Doctor(store, by_name, sweeper)
@@ -172,13 +176,36 @@ async def serve_stdio(settings: Settings, workspace_id: WorkspaceId, databases: 
             await serve(tools, descriptors)
 
 
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything between agents' calls and their databases."""
+
+    access: AccessService
+    changes: Changes
+    queries: "QueryService"
+    writes: "WriteService"
+    schema: "SchemaService"
+
+    def tools(self, principal: Principal, databases: Sequence[Kind]) -> "AgentTools":
+        """One agent's tools."""
+        from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
+
+        return AgentTools(principal, databases, self.queries, self.writes, self.schema)
+
+
 @asynccontextmanager
 async def open_tools(
     settings: Settings, workspace_id: WorkspaceId, databases: Sequence[Kind]
 ) -> "AsyncGenerator[AgentTools]":
-    """One agent's tools: everything between its call and its databases."""
+    """The tools of one workspace's agent."""
+    async with open_engine(settings) as engine:
+        yield engine.tools(await engine.access.authenticate_workspace(workspace_id), databases)
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
+    """For agents of one workspace or of all: nothing in it makes or drops a database."""
     from agentdb_mcp.core.guard import Guard, load_policies
-    from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
@@ -196,8 +223,8 @@ async def open_tools(
         if server.embedded is not None:
             await store.migrate()
         await store.check_keys()
-        access = AccessService(store, await stack.enter_async_context(store.changes()), server.premises())
-        principal = await access.authenticate_workspace(workspace_id)
+        changes = await stack.enter_async_context(store.changes())
+        access = AccessService(store, changes, server.premises(), clock=now)
         turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
         pools = Pools(PoolLimits(size=settings.max_concurrent))
         stack.push_async_callback(pools.close)
@@ -212,7 +239,7 @@ async def open_tools(
         queries = QueryService(admission, runner, turns, cursors)
         writes = WriteService(admission, runner, turns)
         schema = SchemaService(access, Catalog(pools), turns=turns, limits=settings.limits)
-        yield AgentTools(principal, databases, queries, writes, schema)
+        yield Engine(access, changes, queries, writes, schema)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

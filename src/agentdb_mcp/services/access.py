@@ -54,7 +54,7 @@ class _Memory(Generic[K, V]):
         return known[1]
 
     def put(self, key: K, version: int | None, value: V) -> None:
-        """`version` is the count from before the look-up. None, while changes are not heard: keeps nothing."""
+        """`version` is the count from before the look-up; with None, while none is heard, nothing is kept."""
         if version is None:
             return
         self._known[key] = (version, value)

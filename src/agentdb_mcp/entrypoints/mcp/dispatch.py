@@ -14,7 +14,7 @@ from agentdb_mcp.core.results import Asked, ResultSet
 from agentdb_mcp.entrypoints.mcp import render, tables
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
-from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.schema import SchemaService
 from agentdb_mcp.services.writes import WriteService
@@ -38,6 +38,7 @@ class AgentTools:
         writes: WriteService,
         schema: SchemaService,
     ) -> None:
+        self.databases = tuple(databases)
         self._principal = principal
         self._default = databases[0]
         self._queries = queries
@@ -51,9 +52,7 @@ class AgentTools:
             "describe_table": self._describe_table,
             "database_info": self._database_info,
         }
-        self.instructions = instructions(databases)
-        self.specs = agent_tools(databases)
-        self._specs = {spec.name: spec for spec in self.specs}
+        self._specs = {spec.name: spec for spec in agent_tools(databases)}
 
     async def call(self, name: str, arguments: Arguments) -> ToolAnswer:
         """Runs one tool. What goes wrong is an answer the model can read; only cancellation passes."""

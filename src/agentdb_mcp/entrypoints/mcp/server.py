@@ -1,21 +1,26 @@
 """The SDK's adapter: its low-level server, answering from our tools in both of the protocol's eras."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mcp import MCPError, types
 from mcp.server import CacheHint, Server, ServerRequestContext
 
 from agentdb_mcp import __version__
+from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
-from agentdb_mcp.entrypoints.mcp.tools import ToolSpec
+from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
+
+ToolsOf = Callable[[ServerRequestContext[Any]], AgentTools]
+"""The tools of whoever sent a request: its transport knows."""
 
 _LIST_LIFETIME: Final = 3_600_000
 """Milliseconds a client may keep the tool list: it does not change while the server runs."""
 
 
-def agent_server(tools: AgentTools) -> Server[Any]:
-    """A server for one agent, for any of the SDK's transports."""
-    listed = types.ListToolsResult(tools=[_listed(spec) for spec in tools.specs])
+def agent_server(databases: Sequence[Kind], tools_of: ToolsOf) -> Server[Any]:
+    """A server for one agent or for many, for any of the SDK's transports. All see the same list."""
+    listed = types.ListToolsResult(tools=[_listed(spec) for spec in agent_tools(databases)])
 
     async def list_tools(
         _: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
@@ -24,8 +29,10 @@ def agent_server(tools: AgentTools) -> Server[Any]:
             raise MCPError(types.INVALID_PARAMS, "The tools come in one page: no cursor was given out.")
         return listed
 
-    async def call_tool(_: ServerRequestContext[Any], params: types.CallToolRequestParams) -> dict[str, Any]:
-        answer = await tools.call(params.name, params.arguments or {})
+    async def call_tool(
+        context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> dict[str, Any]:
+        answer = await tools_of(context).call(params.name, params.arguments or {})
         # The wire form itself: a CallToolResult would be built only to be taken apart again, cell by cell.
         # Connections of the handshake era drop `resultType`, which the newer era demands.
         return {
@@ -39,7 +46,7 @@ def agent_server(tools: AgentTools) -> Server[Any]:
         "agentdb",
         title="agentdb",
         version=__version__,
-        instructions=tools.instructions,
+        instructions=instructions(databases),
         on_list_tools=list_tools,
         cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_LIFETIME, scope="private")},
     )

@@ -27,7 +27,7 @@ async def serve_stdio(tools: AgentTools, descriptors: Descriptors) -> None:
     `descriptors` come from `claimed_stdio()`, which the caller enters before anything that might print.
     """
     wire = Wire(descriptors)
-    server = agent_server(tools)
+    server = agent_server(tools.databases, lambda _: tools)
     # What was imported stays for good: without this, a full collection walks all of it, 70 ms at a time.
     gc.freeze()
     try:
