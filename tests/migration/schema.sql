@@ -19,6 +19,20 @@ END),
     CONSTRAINT access_token_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspace(id) ON DELETE CASCADE
 );
 
+CREATE TABLE agentdb_audit.chain (
+    id integer NOT NULL,
+    tenant text NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    hash bytea NOT NULL,
+    cut_seq bigint DEFAULT 0 NOT NULL,
+    cut_hash bytea NOT NULL,
+    cut_at timestamp with time zone,
+    cut_why text,
+    CONSTRAINT chain_check CHECK (((cut_seq >= 0) AND (cut_seq <= seq))),
+    CONSTRAINT chain_pkey PRIMARY KEY (id),
+    CONSTRAINT chain_tenant_key UNIQUE (tenant)
+);
+
 CREATE TABLE database_tombstone (
     id text DEFAULT (gen_random_uuid())::text NOT NULL,
     user_id text NOT NULL,
@@ -77,6 +91,30 @@ CREATE TABLE managed_database (
     CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
     CONSTRAINT managed_database_parent_is_empty CHECK (false) NO INHERIT
+);
+
+CREATE TABLE agentdb_audit.record (
+    seq bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    micros bigint,
+    rows bigint,
+    bytes bigint,
+    cost_micros bigint,
+    chain integer NOT NULL,
+    actor text NOT NULL,
+    workspace text,
+    kind text,
+    database text,
+    tool text NOT NULL,
+    class text,
+    fingerprint bytea,
+    digest bytea,
+    statement text,
+    outcome text NOT NULL,
+    reason text,
+    request bytea,
+    hash bytea NOT NULL,
+    CONSTRAINT record_pkey PRIMARY KEY (chain, seq)
 );
 
 CREATE TABLE schema_migration (
@@ -205,6 +243,136 @@ CREATE INDEX idx_workspace_database_user_id ON public.workspace_database USING b
 
 CREATE INDEX idx_workspace_database_workspace_id ON public.workspace_database USING btree (workspace_id);
 
+CREATE OR REPLACE FUNCTION agentdb_audit.append(batch jsonb, again boolean)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    owner text;
+    entries jsonb;
+    entry agentdb_audit.record;
+    head agentdb_audit.chain;
+    start bytea;
+    written bigint := 0;
+BEGIN
+    FOR owner, entries IN SELECT key, value FROM jsonb_each(batch) LOOP  -- in the same order whoever calls
+        SELECT * INTO head FROM agentdb_audit.chain WHERE tenant = owner FOR UPDATE;
+        IF NOT FOUND THEN
+            start := sha256(convert_to('agentdb audit 1 ' || agentdb_audit.field(owner), 'UTF8'));
+            INSERT INTO agentdb_audit.chain (tenant, hash, cut_hash) VALUES (owner, start, start)
+                ON CONFLICT (tenant) DO NOTHING;
+            SELECT * INTO STRICT head FROM agentdb_audit.chain WHERE tenant = owner FOR UPDATE;
+        END IF;
+        FOR entry IN SELECT * FROM jsonb_populate_recordset(NULL::agentdb_audit.record, entries) LOOP
+            CONTINUE WHEN again AND EXISTS (
+                SELECT FROM agentdb_audit.record AS r
+                 WHERE r.chain = head.id AND r.seq > head.seq - 10000
+                   AND r.request = entry.request AND r.outcome = entry.outcome
+            );
+            entry.chain := head.id;
+            entry.seq := head.seq + 1;
+            entry.at := least(entry.at, clock_timestamp());
+            entry.hash := agentdb_audit.hash_of(entry, head.hash);
+            INSERT INTO agentdb_audit.record SELECT entry.*;
+            head.seq := entry.seq;
+            head.hash := entry.hash;
+            written := written + 1;
+        END LOOP;
+        UPDATE agentdb_audit.chain SET seq = head.seq, hash = head.hash WHERE id = head.id;
+    END LOOP;
+    RETURN written;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION agentdb_audit.field(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ SELECT coalesce(length(value) || ':' || value, '-') $function$
+;
+
+CREATE OR REPLACE FUNCTION agentdb_audit.hash_of(entry agentdb_audit.record, before bytea)
+ RETURNS bytea
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    line text := '';
+    value text;
+BEGIN
+    FOREACH value IN ARRAY ARRAY[
+        entry.seq::text, (extract(epoch FROM entry.at) * 1000000)::bigint::text, entry.actor, entry.workspace,
+        entry.kind, entry.database, entry.tool, entry.class, encode(entry.fingerprint, 'hex'),
+        encode(entry.digest, 'hex'), entry.statement, entry.outcome, entry.reason, entry.rows::text,
+        entry.bytes::text, entry.micros::text, entry.cost_micros::text, encode(entry.request, 'hex')
+    ] LOOP
+        line := line || agentdb_audit.field(value);
+    END LOOP;
+    RETURN sha256(before || convert_to(line, 'UTF8'));
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION agentdb_audit.prune(owner text, before timestamp with time zone, keep bigint, most bigint, why text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    head agentdb_audit.chain;
+    reach bigint;
+    cut bigint;
+BEGIN
+    SELECT * INTO head FROM agentdb_audit.chain WHERE tenant = owner FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    reach := least(head.cut_seq + most, head.seq);
+    SELECT coalesce(min(seq) - 1, reach) INTO cut FROM agentdb_audit.record
+     WHERE chain = head.id AND seq BETWEEN head.cut_seq + 1 AND reach
+       AND at >= least(before, now() - interval '1 day');
+    cut := least(reach, greatest(cut, head.seq - greatest(keep, 10000)));
+    IF cut <= head.cut_seq OR cut - head.cut_seq > (
+        SELECT count(*) FROM agentdb_audit.record
+         WHERE chain = head.id AND seq BETWEEN head.cut_seq + 1 AND cut
+    ) THEN
+        RETURN 0;
+    END IF;
+    UPDATE agentdb_audit.chain AS c SET cut_seq = cut, cut_hash = r.hash, cut_at = now(), cut_why = why
+      FROM agentdb_audit.record AS r WHERE c.id = head.id AND r.chain = head.id AND r.seq = cut;
+    DELETE FROM agentdb_audit.record WHERE chain = head.id AND seq <= cut;
+    RETURN cut - head.cut_seq;
+END
+$function$
+;
+
+CREATE OR REPLACE FUNCTION agentdb_audit.refuse()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+    IF TG_OP = 'DELETE' AND TG_TABLE_NAME = 'record' THEN
+        IF EXISTS (SELECT FROM agentdb_audit.chain WHERE id = OLD.chain AND cut_seq >= OLD.seq) THEN
+            RETURN OLD;
+        END IF;
+    ELSIF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'chain' THEN
+        IF (NEW.id, NEW.tenant) = (OLD.id, OLD.tenant)
+            AND (NEW.seq > OLD.seq OR (NEW.seq, NEW.hash) = (OLD.seq, OLD.hash))
+            AND (NEW.cut_seq > OLD.cut_seq OR (NEW.cut_seq, NEW.cut_hash) = (OLD.cut_seq, OLD.cut_hash)) THEN
+            RETURN NEW;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'the audit trail is only added to' USING ERRCODE = 'insufficient_privilege';
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.announce_database()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -273,3 +441,11 @@ CREATE TRIGGER announce_workspace AFTER UPDATE OF owner_id ON public.workspace F
 CREATE TRIGGER bury_database AFTER DELETE ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION bury_database();
 
 CREATE TRIGGER bury_database AFTER DELETE ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION bury_database();
+
+CREATE TRIGGER refuse BEFORE DELETE OR UPDATE ON agentdb_audit.chain FOR EACH ROW EXECUTE FUNCTION agentdb_audit.refuse();
+
+CREATE TRIGGER refuse BEFORE DELETE OR UPDATE ON agentdb_audit.record FOR EACH ROW EXECUTE FUNCTION agentdb_audit.refuse();
+
+CREATE TRIGGER refuse_all BEFORE TRUNCATE ON agentdb_audit.chain FOR EACH STATEMENT EXECUTE FUNCTION agentdb_audit.refuse();
+
+CREATE TRIGGER refuse_all BEFORE TRUNCATE ON agentdb_audit.record FOR EACH STATEMENT EXECUTE FUNCTION agentdb_audit.refuse();

@@ -3,20 +3,20 @@
 from typing import Any
 
 COLUMNS = """
-SELECT quote_ident(c.relname) AS relation, format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
+SELECT c.oid::regclass::text AS relation, format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod))
        || coalesce(' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), '')
        || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END AS line
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+ WHERE c.relnamespace IN ('public'::regnamespace, 'agentdb_audit'::regnamespace) AND c.relkind = 'r'
  ORDER BY c.relname COLLATE "C", a.attnum"""
 
 # PostgreSQL 18 also keeps NOT NULL as a constraint; it stands with the column already.
 CONSTRAINTS = """
 SELECT conrelid::regclass::text AS relation, format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) AS line
   FROM pg_constraint
- WHERE connamespace = 'public'::regnamespace AND conrelid <> 0 AND contype <> 'n'
+ WHERE connamespace IN ('public'::regnamespace, 'agentdb_audit'::regnamespace) AND conrelid <> 0 AND contype <> 'n'
  ORDER BY conname COLLATE "C" """
 
 SEPARATOR = ",\n"
@@ -26,17 +26,17 @@ PARENTS = "SELECT inhrelid::regclass::text AS relation, inhparent::regclass::tex
 OTHERS = """
 SELECT line FROM (
     SELECT 1, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-     WHERE c.relnamespace = 'public'::regnamespace
+     WHERE c.relnamespace IN ('public'::regnamespace, 'agentdb_audit'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u'))
     UNION ALL
-    SELECT 2, rtrim(pg_get_functiondef(p.oid)) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+    SELECT 2, rtrim(pg_get_functiondef(p.oid)) FROM pg_proc p WHERE p.pronamespace IN ('public'::regnamespace, 'agentdb_audit'::regnamespace)
     UNION ALL
     SELECT 3, pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE NOT t.tgisinternal
 ) AS found (rank, line) ORDER BY rank, line COLLATE "C" """
 
 
 async def described(connection: Any) -> str:
-    """Everything a migration can make in the schema `public`."""
+    """Everything a migration can make in the schemas of ours."""
     parents = {row["relation"]: row["parent"] for row in await connection.fetch(PARENTS)}
     bodies: dict[str, list[str]] = {}
     for row in [*await connection.fetch(COLUMNS), *await connection.fetch(CONSTRAINTS)]:

@@ -330,4 +330,6 @@ SELECT concat_ws(E'\n',
     (SELECT string_agg(t::text, E'\n') FROM managed_database AS t),
     (SELECT string_agg(t::text, E'\n') FROM user_db_budget AS t),
     (SELECT string_agg(t::text, E'\n') FROM access_token AS t),
+    (SELECT string_agg(t::text, E'\n') FROM agentdb_audit.chain AS t),
+    (SELECT string_agg(t::text, E'\n') FROM agentdb_audit.record AS t),
     (SELECT string_agg(t::text, E'\n') FROM schema_migration AS t))

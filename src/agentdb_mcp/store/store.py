@@ -6,6 +6,7 @@ from typing import Self
 
 from agentdb_mcp import assets
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.store.audit import Audits
 from agentdb_mcp.store.changes import Changes
 from agentdb_mcp.store.connect import ControlPlane
 from agentdb_mcp.store.credentials import Credentials
@@ -19,7 +20,7 @@ from agentdb_mcp.store.rotation import Rotations
 from agentdb_mcp.store.tokens import Tokens
 
 
-class Store(Hosts, Databases, Leases, Credentials, Rotations, Tokens):
+class Store(Hosts, Databases, Leases, Credentials, Rotations, Tokens, Audits):
     """Everything that is asked of the control plane.
 
     Every method may raise Unavailable("control_plane_unavailable"); the next call connects again. Where the

@@ -4,6 +4,7 @@ from agentdb_mcp.core.guard.classes import StatementClass, Tool
 from agentdb_mcp.core.guard.decision import ApprovedSql
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
 from agentdb_mcp.core.guard.guard import Guard, Judgement
+from agentdb_mcp.core.guard.parser import fingerprint
 from agentdb_mcp.core.guard.policy import Policy, load_policies
 from agentdb_mcp.core.guard.verdict import Verdict
 
@@ -16,5 +17,6 @@ __all__ = [
     "StatementClass",
     "Tool",
     "Verdict",
+    "fingerprint",
     "load_policies",
 ]

@@ -1,0 +1,176 @@
+"""One record of the audit trail, how it is chained to the one before, and how a chain is checked. Pure.
+
+The hash is SHA-256 over the hash before and the record's values in order, each with its length in characters
+before it (`-` where there is none). `append` in migrations/0003_audit.sql makes it; here it is made again, so
+that checking a chain trusts nothing that is defined in the database.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+INSTALLATION: Final = ""
+"""The tenant of the chain that is no user's: the installation's own."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One act. It holds no value of a statement or a row, and no URI: names, numbers and hashes only."""
+
+    tenant: str
+    """The user whose chain it belongs to, or INSTALLATION."""
+    at: datetime
+    actor: str
+    tool: str
+    outcome: str
+    """`ok`, `cancelled`, `begun` (an intent, before the statement runs), `gap`, or an error's code."""
+    workspace: str | None = None
+    kind: str | None = None
+    database: str | None = None
+    statement_class: str | None = None
+    fingerprint: bytes | None = None
+    """The same for statements that differ only in their constants."""
+    digest: bytes | None = None
+    """SHA-256 of the statement's text."""
+    statement: str | None = None
+    """The text itself, where the operator wants it kept."""
+    reason: str | None = None
+    """The guard's rule, or the SQLSTATE."""
+    rows: int | None = None
+    size: int | None = None
+    """Bytes of the answer."""
+    micros: int | None = None
+    """How long it took, waiting included."""
+    cost_micros: int | None = None
+    """Millionths of a dollar; None: not priced."""
+    request: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A record in its place in a chain."""
+
+    seq: int
+    record: Record
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What is known of a chain beside its records: where it ends, and where it was cut."""
+
+    tenant: str
+    seq: int
+    hash: bytes
+    cut_seq: int
+    cut_hash: bytes
+    cut_at: datetime | None = None
+    cut_why: str | None = None
+
+    @property
+    def anchor(self) -> str:
+        """Where it ends, to be kept elsewhere: all up to there can be proved later."""
+        return f"{self.seq}:{self.hash.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that an appended and pruned chain never shows."""
+
+    seq: int
+    words: str
+
+
+def genesis(tenant: str) -> bytes:
+    """What the first record of a tenant's chain is hashed with."""
+    return hashlib.sha256(("agentdb audit 1 " + _field(tenant)).encode()).digest()
+
+
+def hash_of(seq: int, record: Record, before: bytes) -> bytes:
+    """The hash of a record in that place."""
+    line = "".join(map(_field, _values(seq, record)))
+    return hashlib.sha256(before + line.encode("utf-8", "surrogatepass")).digest()
+
+
+def faults(chain: Chain, links: Iterable[Link], expected: tuple[int, bytes] | None = None) -> Iterator[Fault]:
+    """Everything that is wrong with a chain whose records come in order. Nothing: it is as it was appended.
+
+    `expected` is an anchor kept from before: the number of a record and its hash then.
+    """
+    if chain.cut_seq == 0 and chain.cut_hash != genesis(chain.tenant):
+        yield Fault(0, "the chain does not begin as this user's would")
+    seq, before = chain.cut_seq, chain.cut_hash
+    met = {seq: before} if expected is not None and expected[0] == seq else dict[int, bytes]()
+    for link in links:
+        if link.seq != seq + 1:
+            yield Fault(seq + 1, f"{_records(seq + 1, link.seq - 1)} missing")
+        elif hash_of(link.seq, link.record, before) != link.hash:
+            yield Fault(link.seq, f"record {link.seq} is not as it was appended, or the one before it is not")
+        seq, before = link.seq, link.hash
+        if expected is not None and expected[0] == seq:
+            met[seq] = before
+    yield from _end(chain, seq, before)
+    if expected is not None:
+        yield from _anchored(chain, expected, met.get(expected[0]))
+
+
+def _end(chain: Chain, seq: int, last: bytes) -> Iterator[Fault]:
+    if seq < chain.seq:
+        yield Fault(seq + 1, f"{_records(seq + 1, chain.seq)} missing at the end")
+    elif seq > chain.seq:
+        yield Fault(chain.seq + 1, f"{_records(chain.seq + 1, seq)} beyond the end")
+    elif last != chain.hash:
+        yield Fault(seq, f"record {seq} is not the one that was appended last")
+
+
+def _anchored(chain: Chain, expected: tuple[int, bytes], found: bytes | None) -> Iterator[Fault]:
+    seq, kept = expected
+    if found is None and seq < chain.cut_seq:
+        yield Fault(seq, f"record {seq} was pruned: the hash kept of it proves nothing any more")
+    elif found is None:
+        yield Fault(seq, f"record {seq}, whose hash was kept, is not there")
+    elif found != kept:
+        yield Fault(seq, f"record {seq} is not the one whose hash was kept: the chain was made anew")
+
+
+def _records(first: int, last: int) -> str:
+    return f"record {first} is" if first == last else f"records {first} to {last} are"
+
+
+def _values(seq: int, record: Record) -> tuple[str | None, ...]:
+    return (
+        str(seq),
+        str((record.at - _EPOCH) // timedelta(microseconds=1)),
+        record.actor,
+        record.workspace,
+        record.kind,
+        record.database,
+        record.tool,
+        record.statement_class,
+        _hex(record.fingerprint),
+        _hex(record.digest),
+        record.statement,
+        record.outcome,
+        record.reason,
+        _digits(record.rows),
+        _digits(record.size),
+        _digits(record.micros),
+        _digits(record.cost_micros),
+        _hex(record.request),
+    )
+
+
+def _field(value: str | None) -> str:
+    return "-" if value is None else f"{len(value)}:{value}"
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _digits(value: int | None) -> str | None:
+    return None if value is None else str(value)
