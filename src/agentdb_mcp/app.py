@@ -209,12 +209,14 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
+    from agentdb_mcp.execution.shapes import Shapes
     from agentdb_mcp.services.admission import Admission
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.notices import log_judgement
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
+    from agentdb_mcp.services.versions import Versions
     from agentdb_mcp.services.writes import WriteService
 
     async with AsyncExitStack() as stack:
@@ -238,7 +240,8 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         admission = Admission(access, guard, policies, settings.caps)
         queries = QueryService(admission, runner, turns, cursors)
         writes = WriteService(admission, runner, turns)
-        schema = SchemaService(access, Catalog(pools), turns=turns, limits=settings.limits)
+        versions = Versions(store, changes, Shapes(runner))
+        schema = SchemaService(access, Catalog(pools), versions, turns=turns, limits=settings.limits)
         yield Engine(access, changes, queries, writes, schema)
 
 

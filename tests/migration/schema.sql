@@ -117,12 +117,30 @@ CREATE TABLE agentdb_audit.record (
     CONSTRAINT record_pkey PRIMARY KEY (chain, seq)
 );
 
+CREATE TABLE schema_change (
+    database_id text NOT NULL,
+    version integer NOT NULL,
+    changes text,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_change_database_id_fkey FOREIGN KEY (database_id) REFERENCES schema_version(database_id) ON DELETE CASCADE,
+    CONSTRAINT schema_change_pkey PRIMARY KEY (database_id, version)
+);
+
 CREATE TABLE schema_migration (
     version integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT schema_migration_pkey PRIMARY KEY (version)
+);
+
+CREATE TABLE schema_version (
+    database_id text NOT NULL,
+    version integer NOT NULL,
+    mark text NOT NULL,
+    shape text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_version_pkey PRIMARY KEY (database_id)
 );
 
 CREATE TABLE subscription (
@@ -384,6 +402,17 @@ END
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.announce_schema()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM pg_notify('agentdb_schema', concat_ws(' ', NEW.database_id, NEW.version, NEW.mark));
+    RETURN NULL;
+END
+$function$
+;
+
 CREATE OR REPLACE FUNCTION public.announce_token()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -430,9 +459,24 @@ END
 $function$
 ;
 
+CREATE OR REPLACE FUNCTION public.forget_schema()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM schema_version WHERE database_id = OLD.id;
+    RETURN NULL;
+END
+$function$
+;
+
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
 
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+CREATE TRIGGER announce_schema AFTER INSERT OR UPDATE ON public.schema_version FOR EACH ROW EXECUTE FUNCTION announce_schema();
 
 CREATE TRIGGER announce_token AFTER DELETE OR UPDATE ON public.access_token FOR EACH ROW EXECUTE FUNCTION announce_token();
 
@@ -441,6 +485,10 @@ CREATE TRIGGER announce_workspace AFTER UPDATE OF owner_id ON public.workspace F
 CREATE TRIGGER bury_database AFTER DELETE ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION bury_database();
 
 CREATE TRIGGER bury_database AFTER DELETE ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION bury_database();
+
+CREATE TRIGGER forget_schema AFTER DELETE ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION forget_schema();
+
+CREATE TRIGGER forget_schema AFTER DELETE ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION forget_schema();
 
 CREATE TRIGGER refuse BEFORE DELETE OR UPDATE ON agentdb_audit.chain FOR EACH ROW EXECUTE FUNCTION agentdb_audit.refuse();
 

@@ -56,6 +56,7 @@ def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
         "database",
         "schema",
         "pattern",
+        "since",
         "table",
     }
 

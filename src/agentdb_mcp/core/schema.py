@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-TableKind = Literal["table", "partitioned", "view", "materialized view", "foreign"]
+from agentdb_mcp.core.shapes import TableKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from agentdb_mcp.core.schema import (
     Key,
     Partitioning,
     TableDescription,
-    TableKind,
     TableList,
     TableSummary,
 )
+from agentdb_mcp.core.shapes import KINDS
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.runner import Runner
 
@@ -30,14 +30,6 @@ MOST_TABLES: Final = 500
 
 _MOST_NAMES: Final = 2_000
 _CAPS: Final = Caps(rows=_MOST_NAMES, bytes=8_000_000, seconds=15.0)
-
-_KINDS: Final[dict[Cell, TableKind]] = {
-    "r": "table",
-    "p": "partitioned",
-    "v": "view",
-    "m": "materialized view",
-    "f": "foreign",
-}
 
 _FILE: Final = Path(__file__).with_name("catalog.sql")
 
@@ -116,7 +108,7 @@ def _summary(row: tuple[Cell, ...]) -> TableSummary:
     return TableSummary(
         schema=str(schema),
         name=str(name),
-        kind=_KINDS[kind],
+        kind=KINDS[kind],
         estimated_rows=None if estimated_rows is None else int(cast("int", estimated_rows)),
         bytes=None if size is None else int(cast("int", size)),
         comment=None if comment is None else str(comment),

@@ -332,4 +332,37 @@ SELECT concat_ws(E'\n',
     (SELECT string_agg(t::text, E'\n') FROM access_token AS t),
     (SELECT string_agg(t::text, E'\n') FROM agentdb_audit.chain AS t),
     (SELECT string_agg(t::text, E'\n') FROM agentdb_audit.record AS t),
+    (SELECT string_agg(t::text, E'\n') FROM schema_version AS t),
+    (SELECT string_agg(t::text, E'\n') FROM schema_change AS t),
     (SELECT string_agg(t::text, E'\n') FROM schema_migration AS t))
+
+-- name: seen_schema
+-- $1 database
+SELECT version, mark FROM schema_version WHERE database_id = $1
+
+-- name: latest_shape
+-- $1 database
+SELECT version, mark, shape FROM schema_version WHERE database_id = $1
+
+-- name: record_shape
+-- The version after the one it was compared with, unless another has become the latest meanwhile; what only the
+-- oldest changed is forgotten. $1 database, $2 version it was compared with, $3 mark, $4 shape, $5 changes or NULL,
+-- $6 how many versions are kept
+WITH recorded AS (
+    INSERT INTO schema_version AS latest (database_id, version, mark, shape)
+    SELECT id, $2::int + 1, $3, $4 FROM managed_database WHERE id = $1 AND desired_state <> 'deleted'
+        ON CONFLICT (database_id) DO UPDATE
+        SET version = excluded.version, mark = excluded.mark, shape = excluded.shape, seen_at = now()
+        WHERE latest.version = $2::int
+    RETURNING database_id, version
+), told AS (
+    INSERT INTO schema_change (database_id, version, changes) SELECT database_id, version, $5 FROM recorded
+), forgotten AS (
+    DELETE FROM schema_change AS old USING recorded
+     WHERE old.database_id = recorded.database_id AND old.version <= recorded.version - $6::int
+)
+SELECT version FROM recorded
+
+-- name: schema_changes
+-- $1 database, $2 version
+SELECT version, changes, seen_at FROM schema_change WHERE database_id = $1 AND version > $2::int ORDER BY version

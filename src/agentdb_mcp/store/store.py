@@ -17,10 +17,11 @@ from agentdb_mcp.store.leases import Leases
 from agentdb_mcp.store.migrate import migrate, read_migrations
 from agentdb_mcp.store.queries import query
 from agentdb_mcp.store.rotation import Rotations
+from agentdb_mcp.store.schemas import Schemas
 from agentdb_mcp.store.tokens import Tokens
 
 
-class Store(Hosts, Databases, Leases, Credentials, Rotations, Tokens, Audits):
+class Store(Hosts, Databases, Leases, Credentials, Rotations, Schemas, Tokens, Audits):
     """Everything that is asked of the control plane.
 
     Every method may raise Unavailable("control_plane_unavailable"); the next call connects again. Where the

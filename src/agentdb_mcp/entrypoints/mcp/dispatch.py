@@ -11,10 +11,11 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import Asked, ResultSet
-from agentdb_mcp.entrypoints.mcp import render, tables
+from agentdb_mcp.entrypoints.mcp import render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
+from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.schema import SchemaService
 from agentdb_mcp.services.writes import WriteService
@@ -44,6 +45,7 @@ class AgentTools:
         self._queries = queries
         self._writes = writes
         self._schema = schema
+        self._news = SchemaNews()
         self._work: dict[str, Work] = {
             "query": self._query,
             "execute": self._execute,
@@ -61,7 +63,8 @@ class AgentTools:
             spec = self._spec(name)
             fitting = checked(spec, arguments)
             kind = Kind(fitting.get("database", self._default))
-            return await self._work[spec.name](kind, fitting)
+            answer = await self._work[spec.name](kind, fitting)
+            return self._news.told(kind, answer, await self._schema.version(self._principal, kind))
         except AgentDbError as error:
             return render.failure(error, kind)
         except Exception as error:  # noqa: BLE001 - the last net: a bug costs one call, never the server
@@ -92,7 +95,9 @@ class AgentTools:
         return render.changes(kind, await self._run("execute", kind, arguments))
 
     async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
-        return render.done(kind, await self._run("execute_ddl", kind, arguments))
+        made = await self._run("execute_ddl", kind, arguments)
+        await self._schema.look(self._principal, kind)
+        return render.done(kind, made)
 
     async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:
         return await self._writes.run(
@@ -124,6 +129,9 @@ class AgentTools:
         )
 
     async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        if "since" in arguments:
+            found = await self._schema.changes(self._principal, kind, since=arguments["since"])
+            return versions.changed(kind, found)
         found = await self._schema.list_tables(
             self._principal, kind, schema=arguments.get("schema"), pattern=arguments.get("pattern")
         )

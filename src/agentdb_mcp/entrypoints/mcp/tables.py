@@ -40,7 +40,7 @@ def listed(kind: Kind, found: TableList) -> ToolAnswer:
         lines(f"{kind}: {count}", data_block([_summary_line(table) for table in found.tables]), more),
         {
             "database": str(kind),
-            "tables": [_without_nothing(table) for table in found.tables],
+            "tables": [without_nothing(table) for table in found.tables],
             "more": found.more,
         },
     )
@@ -48,7 +48,7 @@ def listed(kind: Kind, found: TableList) -> ToolAnswer:
 
 def described(kind: Kind, found: TableDescription) -> ToolAnswer:
     """The answer of `describe_table`."""
-    body = _without_nothing(found)
+    body = without_nothing(found)
     return ToolAnswer(
         lines(f"{kind}: 1 {found.summary.kind}", data_block(list(_description(found)))),
         {"database": str(kind), "table": {**body.pop("summary"), **body}},
@@ -171,7 +171,7 @@ def _quoted(comment: str | None) -> list[str]:
     return [] if comment is None else [to_json(comment).decode()]
 
 
-def _without_nothing(value: Any) -> dict[str, Any]:
+def without_nothing(value: Any) -> dict[str, Any]:
     """The fields that say something: no None, no empty list."""
     return asdict(
         value, dict_factory=lambda pairs: {name: item for name, item in pairs if item not in (None, ())}

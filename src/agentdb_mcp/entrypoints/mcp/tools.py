@@ -158,12 +158,16 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                 {
                     "schema": {"type": "string", "description": "Only this schema."},
                     "pattern": {"type": "string", "description": "Only names LIKE this, e.g. order%."},
+                    "since": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "description": "A schema_version: only what changed after it.",
+                    },
                     "database": database,
                 }
             ),
             output_schema=_answer(
                 {"database": {"type": "string"}, "tables": {"type": "array"}, "more": {"type": "boolean"}},
-                "tables",
                 "more",
             ),
             read_only=True,
