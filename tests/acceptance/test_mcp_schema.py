@@ -1,0 +1,33 @@
+"""What agents learn of a schema, and of its changes, through the real server."""
+
+from pathlib import Path
+
+from support.commands import Cli
+from support.hosts import Host
+
+
+def test_an_agent_hears_of_its_siblings_changes_of_the_shared_schema(
+    agentdb: Cli, home: Path, user: str, workspace: str
+) -> None:
+    sibling = f"{workspace}-2"
+    assert agentdb("workspace", "create", sibling, "--user", user).returncode == 0
+    with Host(home, "--workspace", workspace) as one, Host(home, "--workspace", sibling) as other:
+        first = other.call("list_tables", database="global")
+        version = first["structuredContent"]["schema_version"]
+        assert first["content"][0]["text"] == f"global: 0 tables\nschema version {version}"
+        made = one.call("execute_ddl", sql="CREATE TABLE note (text text)", database="global")
+        assert made["structuredContent"]["schema_version"] == version + 1
+        one.call("execute_ddl", sql="ALTER TABLE note ADD by text", database="global")
+        heard = other.call("query", sql="SELECT by FROM note", database="global")
+        if heard["structuredContent"]["schema_version"] != version + 2:  # the news was slower than the call
+            heard = other.call("list_tables", database="global")
+        assert f"was {version}" in heard["content"][0]["text"]
+        changed = other.call("list_tables", since=version, database="global")
+        assert "table public.note changed: by text added" in changed["content"][0]["text"]
+        assert [each["version"] for each in changed["structuredContent"]["changes"]] == [
+            version + 1,
+            version + 2,
+        ]
+        silent = other.call("query", sql="SELECT 1", database="global")
+        assert "schema version" not in silent["content"][0]["text"]
+        assert other.error("list_tables", since=version + 9, database="global")["code"] == "bad_argument"
