@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agentdb_mcp.core.guard.classes import StatementClass, highest
-from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Name, NameKind, Trait
+from agentdb_mcp.core.guard.facts import Access, Command, Facts, Feature, Loss, Name, NameKind, Trait
 from agentdb_mcp.core.guard.parser import Offsets
 
 
@@ -76,6 +76,7 @@ class Collector:
     commands: list[Command] = field(default_factory=list)
     names: list[Name] = field(default_factory=list)
     traits: list[Trait] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     bodies: list[RoutineBody] = field(default_factory=list)
 
     def position(self, at: int) -> int | None:
@@ -113,7 +114,13 @@ class Collector:
     def facts(self, size: int) -> Facts:
         """All of it, frozen."""
         return Facts(
-            self.klass, tuple(self.commands), tuple(self.names), tuple(self.traits), self.depth, size
+            self.klass,
+            tuple(self.commands),
+            tuple(self.names),
+            tuple(self.traits),
+            tuple(self.losses),
+            self.depth,
+            size,
         )
 
 

@@ -37,7 +37,7 @@ _RELATIONS: Final = frozenset(
 
 def _object(collector: Collector, step: Step, kind: str, node: Any) -> None:
     """The thing a DROP, COMMENT or ALTER names, whichever shape its name has."""
-    path = _object_path(node)
+    path = object_path(node)
     if kind == "OBJECT_SCHEMA":
         gone = step.tag == "DropStmt"
         collector.name(NameKind.SCHEMA, path, Access.WRITE if gone else Access.DEFINE, step.at)
@@ -48,7 +48,8 @@ def _object(collector: Collector, step: Step, kind: str, node: Any) -> None:
         collector.name(role, path, Access.DEFINE, step.at)
 
 
-def _object_path(node: Any) -> tuple[str, ...]:
+def object_path(node: Any) -> tuple[str, ...]:
+    """The name of the thing that a DROP, COMMENT or ALTER is about."""
     if isinstance(node, dict) and "ObjectWithArgs" in node:
         return path_of(node["ObjectWithArgs"].get("objname", []))
     return path_of(node)

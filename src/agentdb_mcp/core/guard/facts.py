@@ -106,6 +106,30 @@ class Command:
     top: bool
 
 
+class Extent(StrEnum):
+    """How much of the thing named is lost."""
+
+    THING = "thing"
+    """It itself, with what it holds."""
+    ROWS = "rows"
+    """Every row of it, or what every row said."""
+    SOME = "some"
+    """Rows that a condition picks: only the run can count them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that cannot be had back once the statement is committed."""
+
+    act: str
+    """In SQL's words, for instance `DROP TABLE` or `DELETE`."""
+    path: tuple[str, ...]
+    """What it strikes, as named; the last part of a column's path is the column."""
+    extent: Extent
+    cascades: bool = False
+    """Whether what depends on it goes too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything the decision may look at."""
@@ -114,6 +138,7 @@ class Facts:
     commands: tuple[Command, ...]
     names: tuple[Name, ...]
     traits: tuple[Trait, ...]
+    losses: tuple[Loss, ...]
     depth: int
     """Levels of the parse tree."""
     size: int

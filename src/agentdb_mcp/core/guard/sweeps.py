@@ -1,13 +1,15 @@
-"""Changes that reach every row of a table: UPDATE, DELETE and MERGE that no column narrows down."""
+"""Changes of rows, and whether they reach every row: UPDATE, DELETE and MERGE that no column narrows down."""
 
 from typing import Any, Final
 
 from agentdb_mcp.core.guard.collector import Collector, Handler, Step
-from agentdb_mcp.core.guard.facts import Feature
+from agentdb_mcp.core.guard.destruction import lost, relation_path
+from agentdb_mcp.core.guard.facts import Extent, Feature, Loss
 
 _NESTED: Final = frozenset({"UpdateStmt", "DeleteStmt", "MergeStmt"})
 """Changes inside a condition: they are looked at for themselves, so that each node is seen once."""
 _TELLS_ROWS_APART: Final = frozenset({"ColumnRef", "CurrentOfExpr"})
+_ACTS: Final = {Feature.UPDATE_ALL: "UPDATE", Feature.DELETE_ALL: "DELETE"}
 _FEATURES: Final = {"CMD_UPDATE": Feature.UPDATE_ALL, "CMD_DELETE": Feature.DELETE_ALL}
 
 
@@ -25,10 +27,9 @@ def _names_a_column(condition: Any) -> bool:
     return False
 
 
-def _unfiltered(feature: Feature) -> Handler:
+def _change(feature: Feature) -> Handler:
     def found(collector: Collector, step: Step) -> None:
-        if not _names_a_column(step.body.get("whereClause")):
-            _swept(collector, step, feature)
+        _changed(collector, step, feature, narrow=_names_a_column(step.body.get("whereClause")))
 
     return found
 
@@ -39,19 +40,22 @@ def _merged(collector: Collector, step: Step) -> None:
     for node in step.body.get("mergeWhenClauses", []):
         clause = node.get("MergeWhenClause", {})
         feature = _FEATURES.get(str(clause.get("commandType")))
-        narrow = picks and clause.get("matchKind") == "MERGE_WHEN_MATCHED"
-        if feature is not None and not narrow and not _names_a_column(clause.get("condition")):
-            _swept(collector, step, feature)
+        matched = picks and clause.get("matchKind") == "MERGE_WHEN_MATCHED"
+        if feature is not None:
+            _changed(collector, step, feature, narrow=matched or _names_a_column(clause.get("condition")))
 
 
-def _swept(collector: Collector, step: Step, feature: Feature) -> None:
+def _changed(collector: Collector, step: Step, feature: Feature, *, narrow: bool) -> None:
     relation = step.body.get("relation", {})
-    collector.trait(feature, str(relation.get("relname", "")), relation.get("location", step.at))
+    if not narrow:
+        collector.trait(feature, str(relation.get("relname", "")), relation.get("location", step.at))
+    extent = Extent.SOME if narrow else Extent.ROWS
+    lost(collector, step, Loss(_ACTS[feature], relation_path(relation), extent))
 
 
 SWEEP_HANDLERS: Final[dict[str, Handler]] = {
-    "UpdateStmt": _unfiltered(Feature.UPDATE_ALL),
-    "DeleteStmt": _unfiltered(Feature.DELETE_ALL),
+    "UpdateStmt": _change(Feature.UPDATE_ALL),
+    "DeleteStmt": _change(Feature.DELETE_ALL),
     "MergeStmt": _merged,
 }
 """By node type."""

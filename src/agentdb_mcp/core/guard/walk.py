@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from agentdb_mcp.core.guard import grammar
 from agentdb_mcp.core.guard.collector import Collector, Handler, Scope, Step
+from agentdb_mcp.core.guard.destruction import LOSS_HANDLERS
 from agentdb_mcp.core.guard.explain import analyzes
 from agentdb_mcp.core.guard.facts import Access, Feature, NameKind
 from agentdb_mcp.core.guard.handlers import HANDLERS, statement
@@ -46,7 +47,8 @@ def plans() -> dict[str, _Plan]:
 
 
 def _plan(tag: str, fields: dict[str, str]) -> _Plan:
-    handlers = ((statement,) if is_statement(tag) else ()) + ((HANDLERS[tag],) if tag in HANDLERS else ())
+    meant = tuple(known[tag] for known in (HANDLERS, LOSS_HANDLERS) if tag in known)
+    handlers = ((statement,) if is_statement(tag) else ()) + meant
     names = {field: NAMES[tag, field] for field in fields if (tag, field) in NAMES}
     children = {
         field: _Child(form, RELATION_ACCESS.get((tag, field), Access.READ))
