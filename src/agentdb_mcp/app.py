@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.entrypoints.mcp.wire import Descriptors
     from agentdb_mcp.providers.base import Provider
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
+    from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.queries import QueryService
@@ -185,12 +186,15 @@ class Engine:
     queries: "QueryService"
     writes: "WriteService"
     schema: "SchemaService"
+    confirmation: "Confirmation"
 
     def tools(self, principal: Principal, databases: Sequence[Kind]) -> "AgentTools":
         """One agent's tools."""
         from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 
-        return AgentTools(principal, databases, self.queries, self.writes, self.schema)
+        return AgentTools(
+            principal, databases, self.queries, self.writes, self.schema, confirmation=self.confirmation
+        )
 
 
 @asynccontextmanager
@@ -211,6 +215,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     from agentdb_mcp.execution.runner import Runner
     from agentdb_mcp.execution.shapes import Shapes
     from agentdb_mcp.services.admission import Admission
+    from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.notices import log_judgement
@@ -241,8 +246,10 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         queries = QueryService(admission, runner, turns, cursors)
         writes = WriteService(admission, runner, turns)
         versions = Versions(store, changes, Shapes(runner))
-        schema = SchemaService(access, Catalog(pools), versions, turns=turns, limits=settings.limits)
-        yield Engine(access, changes, queries, writes, schema)
+        catalog = Catalog(pools)
+        schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits)
+        confirmation = Confirmation(admission, catalog, turns, settings.destructive)
+        yield Engine(access, changes, queries, writes, schema, confirmation)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from agentdb_mcp.core.consent import Rule
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.schema import Limits
@@ -103,6 +104,10 @@ class Settings(BaseModel):
     """Longest a statement of an agent's may run, and wait for its turn."""
     max_concurrent: int = Field(default=4, ge=1, le=10, validation_alias="AGENTDB_MAX_CONCURRENT")
     """Most calls of one workspace at once; PostgreSQL lets ten connections of a role in."""
+    destructive: Annotated[Rule, LowerCase] = Field(
+        default="ask-or-allow", validation_alias="AGENTDB_DESTRUCTIVE"
+    )
+    """What becomes of statements that destroy data, and where the client can ask nobody."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         default="warning", validation_alias="AGENTDB_LOG_LEVEL"
     )

@@ -14,10 +14,8 @@ import jsonschema
 Era = Literal["legacy", "modern"]
 ERAS: tuple[Era, ...] = ("legacy", "modern")
 
-_ENVELOPE = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+CAN_ASK = {"elicitation": {}}
+"""The capabilities of a host that can put a question to its user."""
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -33,8 +31,16 @@ def command(*arguments: str) -> list[str]:
 class Host:
     """Starts a server and speaks JSON-RPC with it. Every line of its stdout must be a message."""
 
-    def __init__(self, home: Path, *arguments: str, era: Era = "legacy", **more: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *arguments: str,
+        era: Era = "legacy",
+        capabilities: dict[str, Any] | None = None,
+        **more: str,
+    ) -> None:
         self.era = era
+        self._capabilities = capabilities or {}
         self._next_id = 0
         self._schemas: dict[str, Any] = {}
         self._received = b""
@@ -52,7 +58,8 @@ class Host:
         if self.era == "legacy":
             info = {"name": "test", "version": "1"}
             self.request(
-                "initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}
+                "initialize",
+                {"protocolVersion": "2025-11-25", "capabilities": self._capabilities, "clientInfo": info},
             )
             self.notify("notifications/initialized", {})
         self._schemas = {tool["name"]: tool["outputSchema"] for tool in self.tools()}
@@ -144,4 +151,10 @@ class Host:
         return chunk
 
     def _enveloped(self, params: dict[str, Any] | None) -> dict[str, Any]:
-        return {**(params or {}), **({"_meta": _ENVELOPE} if self.era == "modern" else {})}
+        if self.era == "legacy":
+            return params or {}
+        envelope = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": self._capabilities,
+        }
+        return {**(params or {}), "_meta": envelope}

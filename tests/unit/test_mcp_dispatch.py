@@ -23,7 +23,7 @@ class Broken:
 @pytest.fixture
 def tools() -> AgentTools:
     principal = Principal(UserId("u"), WorkspaceId("w"))
-    return AgentTools(principal, (Kind.AGENT,), Broken(), Broken(), Broken())  # type: ignore[arg-type]
+    return AgentTools(principal, (Kind.AGENT,), Broken(), Broken(), Broken(), confirmation=Broken())  # type: ignore[arg-type]
 
 
 async def test_a_bug_is_an_answer_with_a_reference_that_the_log_explains_without_the_bugs_words(

@@ -60,6 +60,7 @@ class Denied(AgentDbError):
         {
             "not_authenticated",
             "forbidden",
+            "not_confirmed",
             "statement_denied",
             "budget_exceeded",
             "database_paused",

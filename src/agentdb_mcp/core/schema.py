@@ -134,3 +134,13 @@ class Limits:
     statement_timeout_seconds: float
     max_concurrent: int
     """Calls of the workspace at once; others wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """A table that a destructive statement reaches."""
+
+    schema: str
+    name: str
+    rows: int | None
+    """From PostgreSQL's statistics; None when there are none yet."""

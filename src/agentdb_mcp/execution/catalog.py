@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, LiteralString, cast
 
@@ -17,6 +18,7 @@ from agentdb_mcp.core.schema import (
     ForeignKey,
     Key,
     Partitioning,
+    Stake,
     TableDescription,
     TableList,
     TableSummary,
@@ -69,6 +71,20 @@ class Catalog:
         if not rows:
             raise await self._missing(target, table, schema)
         return _description(rows[0])
+
+    async def stakes(
+        self, target: Target, names: Sequence[tuple[str | None, str | None]]
+    ) -> list[tuple[Stake, ...]]:
+        """For each schema and name the table of that name; all tables of the schema where the name is None.
+
+        Without a schema it is the one the search path finds. What is not there has none.
+        """
+        schemas, tables = [schema for schema, _ in names], [table for _, table in names]
+        found: list[list[Stake]] = [[] for _ in names]
+        for place, schema, name, rows in await self._read(target, "stakes", schemas, tables):
+            estimated = None if rows is None else int(cast("int", rows))
+            found[int(cast("int", place)) - 1].append(Stake(str(schema), str(name), estimated))
+        return [tuple(tables) for tables in found]
 
     async def database_facts(self, target: Target) -> DatabaseFacts:
         """PostgreSQL's version, the size, the extensions."""

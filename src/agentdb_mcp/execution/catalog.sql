@@ -118,6 +118,24 @@ SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, o
   ) size ON true
  WHERE c.oid = $1::oid
 
+-- name: stakes
+-- The tables that are meant and about how many rows they hold. $1 schemas or NULLs, $2 names, or NULLs for all
+SELECT asked.place, n.nspname, c.relname, size.estimated_rows
+  FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS asked (schema, name, place)
+  JOIN pg_class c ON c.relkind IN ('r', 'p', 'm')
+   AND CASE WHEN asked.name IS NULL THEN NOT c.relispartition ELSE c.relname = asked.name END
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+   AND CASE WHEN asked.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = asked.schema END
+  LEFT JOIN LATERAL (
+    SELECT sum(CASE WHEN pg_relation_size(p.oid) = 0 THEN 0
+                    ELSE nullif(greatest(p.reltuples, pg_stat_get_live_tuples(p.oid)), 0) END)::int8
+               AS estimated_rows
+      FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) part
+      JOIN pg_class p ON p.oid = part.relid AND p.relkind IN ('r', 'm')
+  ) size ON true
+ ORDER BY asked.place, n.nspname, c.relname
+ LIMIT 1000
+
 -- name: readable_names
 -- Names to suggest for one that was not found. $1 limit
 SELECT n.nspname, c.relname

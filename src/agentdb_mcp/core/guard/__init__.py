@@ -2,6 +2,7 @@
 
 from agentdb_mcp.core.guard.classes import StatementClass, Tool
 from agentdb_mcp.core.guard.decision import ApprovedSql
+from agentdb_mcp.core.guard.facts import Extent, Loss
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
 from agentdb_mcp.core.guard.guard import Guard, Judgement
 from agentdb_mcp.core.guard.parser import fingerprint
@@ -11,8 +12,10 @@ from agentdb_mcp.core.guard.verdict import Verdict
 __all__ = [
     "GRAMMAR_MAJOR",
     "ApprovedSql",
+    "Extent",
     "Guard",
     "Judgement",
+    "Loss",
     "Policy",
     "StatementClass",
     "Tool",

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.consent import NOBODY, Person
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
@@ -16,7 +17,9 @@ from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
+from agentdb_mcp.services.confirmation import Confirmation
 from agentdb_mcp.services.queries import QueryService
+from agentdb_mcp.services.questions import Act
 from agentdb_mcp.services.schema import SchemaService
 from agentdb_mcp.services.writes import WriteService
 
@@ -38,6 +41,8 @@ class AgentTools:
         queries: QueryService,
         writes: WriteService,
         schema: SchemaService,
+        *,
+        confirmation: Confirmation,
     ) -> None:
         self.databases = tuple(databases)
         self._principal = principal
@@ -46,6 +51,7 @@ class AgentTools:
         self._writes = writes
         self._schema = schema
         self._news = SchemaNews()
+        self._confirmation = confirmation
         self._work: dict[str, Work] = {
             "query": self._query,
             "execute": self._execute,
@@ -56,13 +62,17 @@ class AgentTools:
         }
         self._specs = {spec.name: spec for spec in agent_tools(databases)}
 
-    async def call(self, name: str, arguments: Arguments) -> ToolAnswer:
-        """Runs one tool. What goes wrong is an answer the model can read; only cancellation passes."""
+    async def call(self, name: str, arguments: Arguments, person: Person = NOBODY) -> ToolAnswer:
+        """Runs one tool. What goes wrong is an answer the model can read; only cancellation passes.
+
+        An answer with a `question` did nothing yet: once `person` agreed to it, the call is made again.
+        """
         kind = None
         try:
             spec = self._spec(name)
             fitting = checked(spec, arguments)
             kind = Kind(fitting.get("database", self._default))
+            await self._confirm(spec.name, kind, fitting, person)
             answer = await self._work[spec.name](kind, fitting)
             return self._news.told(kind, answer, await self._schema.version(self._principal, kind))
         except AgentDbError as error:
@@ -74,6 +84,12 @@ class AgentTools:
         if name not in self._specs:
             raise unknown_tool(name, self._specs)
         return self._specs[name]
+
+    async def _confirm(self, name: str, kind: Kind, arguments: Arguments, person: Person) -> None:
+        if (name == "execute" or name == "execute_ddl") and not arguments.get("dry_run"):  # noqa: PLR1714 - narrows
+            statements = arguments.get("statements", [arguments.get("sql", "")])
+            act = Act(self._principal, kind, name, statements, arguments.get("params", ()))
+            await self._confirmation.require(act, person)
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "cursor" in arguments:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import ResultSet, Touched
@@ -28,6 +29,8 @@ class ToolAnswer:
     text: str
     structured: dict[str, Any]
     is_error: bool = False
+    question: Question | None = None
+    """What to ask the user before the call is repeated; without that, the answer is a refusal."""
 
 
 def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
@@ -82,7 +85,8 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
     rest = (f"{key}: {value}" for key, value in body.items() if key not in {"code", "message"})
     head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {body['message']}"
-    return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True)
+    question = error.question if isinstance(error, Unconfirmed) else None
+    return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True, question=question)
 
 
 def data_block(content: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 
 from agentdb_mcp import __version__
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.entrypoints.mcp.confirming import Confirming
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
 
@@ -18,8 +19,13 @@ _LIST_LIFETIME: Final = 3_600_000
 """Milliseconds a client may keep the tool list: it does not change while the server runs."""
 
 
-def agent_server(databases: Sequence[Kind], tools_of: ToolsOf) -> Server[Any]:
-    """A server for one agent or for many, for any of the SDK's transports. All see the same list."""
+def agent_server(databases: Sequence[Kind], tools_of: ToolsOf, *, keys: Sequence[bytes] = ()) -> Server[Any]:
+    """A server for one agent or for many, for any of the SDK's transports. All see the same list.
+
+    `keys`, each of 32 secret bytes or more, seal what clients carry between two calls: several processes that
+    serve the same callers share them; without any, each process has its own.
+    """
+    confirming = Confirming()
     listed = types.ListToolsResult(tools=[_listed(spec) for spec in agent_tools(databases)])
 
     async def list_tools(
@@ -32,15 +38,7 @@ def agent_server(databases: Sequence[Kind], tools_of: ToolsOf) -> Server[Any]:
     async def call_tool(
         context: ServerRequestContext[Any], params: types.CallToolRequestParams
     ) -> dict[str, Any]:
-        answer = await tools_of(context).call(params.name, params.arguments or {})
-        # The wire form itself: a CallToolResult would be built only to be taken apart again, cell by cell.
-        # Connections of the handshake era drop `resultType`, which the newer era demands.
-        return {
-            "content": [{"type": "text", "text": answer.text}],
-            "structuredContent": answer.structured,
-            "isError": answer.is_error,
-            "resultType": "complete",
-        }
+        return await confirming.answer(tools_of(context), context, params)
 
     server: Server[Any] = Server(
         "agentdb",
@@ -51,6 +49,7 @@ def agent_server(databases: Sequence[Kind], tools_of: ToolsOf) -> Server[Any]:
         cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_LIFETIME, scope="private")},
     )
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    server.middleware.append(confirming.boundary(keys))
     return server
 
 
