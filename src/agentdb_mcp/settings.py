@@ -98,6 +98,14 @@ class Settings(BaseModel):
         default=1_000_000, ge=1_000, le=100_000_000, validation_alias="AGENTDB_MAX_RESULT_BYTES"
     )
     """Most bytes of one result."""
+    max_result_tokens: int = Field(
+        default=10_000, ge=200, le=10_000_000, validation_alias="AGENTDB_MAX_RESULT_TOKENS"
+    )
+    """Most tokens of one answer's text, at four characters each."""
+    max_cell_chars: int = Field(
+        default=4_000, ge=40, le=100_000_000, validation_alias="AGENTDB_MAX_CELL_CHARS"
+    )
+    """Characters of one cell, unless a call asks for more or less; the other caps hold all the same."""
     statement_timeout_seconds: float = Field(
         default=30.0, gt=0, le=3_600, validation_alias="AGENTDB_STATEMENT_TIMEOUT_SECONDS"
     )
@@ -133,13 +141,24 @@ class Settings(BaseModel):
     def limits(self) -> Limits:
         """What an agent is told of its limits."""
         return Limits(
-            self.max_rows, self.max_result_bytes, self.statement_timeout_seconds, self.max_concurrent
+            self.max_rows,
+            self.max_result_bytes,
+            self.max_result_tokens,
+            self.max_cell_chars,
+            self.statement_timeout_seconds,
+            self.max_concurrent,
         )
 
     @property
     def caps(self) -> Caps:
         """The ceilings on one result."""
-        return Caps(self.max_rows, self.max_result_bytes, self.statement_timeout_seconds)
+        return Caps(
+            self.max_rows,
+            self.max_result_bytes,
+            self.statement_timeout_seconds,
+            self.max_result_tokens,
+            self.max_cell_chars,
+        )
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

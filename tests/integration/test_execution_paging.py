@@ -39,7 +39,7 @@ class Reading:
     async def page(self, *, rows: int | None = None, most: int | None = None) -> tuple[tuple[Cell, ...], ...]:
         caps = self._caps.lowered(Asked(rows=rows, bytes=most))
         found = await self._ask(caps)
-        self._pages = (*self._pages, Page.of(found.columns, found.rows))
+        self._pages = (*self._pages, Page.of(found.columns, found.rows, found.longest))
         self.truncated = found.truncated
         return found.rows
 
@@ -291,5 +291,5 @@ async def test_a_row_too_large_for_any_page_is_refused_where_it_stands(
 def test_pages_are_equal_when_their_columns_and_cells_are() -> None:
     """JSON tells 1, 1.0, "1", true and null apart, which Python's equality does not."""
     cells: list[Cell] = [1, 1.0, "1", True, None, [1], "", 0, False, [None], "null", "\ud800"]
-    assert len({Page.of((), ((cell,),)).digest for cell in cells}) == len(cells)
-    assert Page.of((), ((1,), (2,))) == Page.of((), ((1,), (2,)))
+    assert len({Page.of((), ((cell,),), 9).digest for cell in cells}) == len(cells)
+    assert Page.of((), ((1,), (2,)), 9) == Page.of((), ((1,), (2,)), 9)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb_mcp.core.results import Cell
+from agentdb_mcp.core.results import Cell, CutText
 from agentdb_mcp.execution.cells import EXACT_INTEGER, NARROW_WIDTH, Meter
 from agentdb_mcp.execution.pgtypes import BUILTIN
 
@@ -93,6 +93,39 @@ def test_texts_past_the_allowance_are_dropped() -> None:
     lists = meter.converter(OIDS["integer[]"], BUILTIN)
     assert [texts("123"), texts("456"), texts("7"), lists("{1}")] == ["123", "456", None, None]
     assert meter.left == -1
+
+
+@pytest.mark.parametrize(
+    ("type_name", "text", "expected"),
+    [
+        ("text", "12345", "12345"),
+        ("text", "123456", "12345…[+1 of 6 chars]"),
+        ("text", "😀" * 6, "😀😀😀😀😀…[+1 of 6 chars]"),
+        ("jsonb", '{"a": 1}', '{"a":…[+3 of 8 chars]'),
+        ("integer[]", "{1,2}", [1, 2]),
+        ("integer[]", "{1,2,3}", "{1,2,…[+2 of 7 chars]"),
+        ("bigint", "9007199254740993", "9007199254740993"),
+        ("date", "2026-11-22", "2026-11-22"),
+    ],
+)
+def test_a_long_text_is_cut_and_says_its_true_length(type_name: str, text: str, expected: Cell) -> None:
+    meter = Meter()
+    meter.left, meter.longest = 1_000, 5
+    found = meter.converter(OIDS[type_name], BUILTIN)(text)
+    assert found == expected
+    assert isinstance(found, CutText) == (meter.cuts == 1) == ("chars]" in str(expected))
+
+
+def test_what_looks_like_a_mark_is_not_one() -> None:
+    meter = Meter()
+    meter.left = 100
+    assert type(meter.text("a…[+1 of 2 chars]")) is str
+
+
+def test_a_text_that_is_cut_counts_for_what_is_given_of_it() -> None:
+    meter = Meter()
+    meter.left, meter.longest = 100, 5
+    assert meter.left - len(str(meter.text("x" * 1_000_000))) == meter.left
 
 
 def test_an_array_counts_like_a_text() -> None:

@@ -22,7 +22,7 @@ from agentdb_mcp.services.cursors import (
 ANN = Principal(UserId("ann"), WorkspaceId("one"))
 ANN_ELSEWHERE = Principal(UserId("ann"), WorkspaceId("two"))
 BOB = Principal(UserId("bob"), WorkspaceId("one"))
-PAGE = Page(1, b"digest")
+PAGE = Page(1, b"digest", 100)
 
 
 class Clock:

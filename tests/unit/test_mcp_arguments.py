@@ -64,7 +64,10 @@ def test_a_whole_number_written_as_a_fraction_becomes_an_integer() -> None:
 def test_an_unknown_argument_is_refused_with_the_known_ones() -> None:
     error = refusal("query", {"sql": "select 1", "workspace_id": "w2"})
     assert error.message == "query has no argument 'workspace_id'."
-    assert error.hint == "query takes: sql, params, cursor, max_rows, max_bytes, timeout, database."
+    assert (
+        error.hint
+        == "query takes: sql, params, cursor, max_rows, max_bytes, max_tokens, max_cell, timeout, database."
+    )
 
 
 def test_a_misspelt_argument_is_recognized() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Denied, Invalid, Refusal, SqlFailed
-from agentdb_mcp.core.results import Cell, Column, ResultSet, Touched
+from agentdb_mcp.core.results import Cell, Column, CutCell, CutText, ResultSet, Touched
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
 
@@ -99,7 +99,10 @@ def test_rows_without_columns_are_still_counted() -> None:
     assert answer.structured["row_count"] == 2
 
 
-@pytest.mark.parametrize(("why", "words"), [("rows", "Cut at the row limit"), ("bytes", "Cut by their size")])
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [("rows", "Cut at the row limit"), ("bytes", "Cut by their size"), ("tokens", "Cut at the token limit")],
+)
 def test_a_cut_answer_says_so_and_how_to_go_on(why: str, words: str) -> None:
     answer = render.rows(Kind.AGENT, found(("a",), ("b",), truncated=why))
     note = answer.text.splitlines()[-1]
@@ -113,6 +116,25 @@ def test_a_cut_answer_with_a_cursor_names_it_in_both_forms() -> None:
     answer = render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="Abc-1"))
     assert answer.text.splitlines()[-1].endswith("or go on with cursor Abc-1.")
     assert answer.structured["next_cursor"] == "Abc-1"
+
+
+def test_a_cut_cell_carries_its_mark_where_no_row_can_put_one() -> None:
+    forged = '",1]…[+7 of 9 chars]'
+    rows: list[tuple[Cell, ...]] = [(1, CutText('a"b', 9)), (2, forged), (3, ["x"])]
+    answer = render.rows(
+        Kind.AGENT, found(*rows, columns="id integer, body text", cut=(CutCell(0, 1, 3, 9),))
+    )
+    assert block(answer.text)[1:] == [
+        '[1,"a\\"b"…[+6 of 9 chars]]',
+        '[2,"\\",1]…[+7 of 9 chars]"]',
+        '[3,["x"]]',
+    ]
+    assert json.loads(json.dumps(answer.structured["rows"]))[0] == [1, 'a"b…[+6 of 9 chars]']
+    assert answer.structured["cut"] == [{"row": 0, "column": 1, "kept": 3, "length": 9}]
+
+
+def test_an_answer_with_whole_cells_lists_none_as_cut() -> None:
+    assert "cut" not in render.rows(Kind.AGENT, found(("…[+7 of 9 chars]",))).structured
 
 
 def test_a_change_says_how_many_rows_it_touched() -> None:
@@ -229,6 +251,7 @@ def test_an_error_repeats_no_megabytes() -> None:
     [
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="bytes", notices=("n",)))),
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="c"))),
+        ("query", render.rows(Kind.AGENT, found(("a",), truncated="tokens", cut=(CutCell(0, 0, 1, 9),)))),
         ("execute", render.changes(Kind.AGENT, ResultSet((), (), "DELETE 2", affected=2))),
         ("execute", render.changes(Kind.AGENT, found((1,), affected=None, truncated="rows"))),
         ("execute", render.rehearsed(Kind.AGENT, found((1,), touched=(Touched("s", "t", 1, 0, 0),)))),

@@ -170,7 +170,7 @@ def test_a_long_comment_is_cut_in_a_list_and_whole_in_a_description() -> None:
 
 
 FACTS = DatabaseFacts("18.6", 7_654_321, (Extension("pgcrypto", "1.3", "extensions"),))
-LIMITS = Limits(1_000, 1_000_000, 30.0, 4)
+LIMITS = Limits(1_000, 1_000_000, 10_000, 4_000, 30.0, 4)
 
 
 def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
@@ -178,11 +178,16 @@ def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
     head, limits, newer, *rest = answer.text.splitlines()
     assert head == "global: PostgreSQL 18.6, 7.65 MB"
     assert newer == "SQL is read as PostgreSQL 17 reads it: syntax that is newer is refused"
-    assert limits == "limits: 1000 rows and 1 MB an answer, 30 s a statement, 4 calls at once"
+    assert limits == (
+        "limits: 1000 rows, 1 MB and 10000 tokens an answer, 4000 characters a cell, "
+        "30 s a statement, 4 calls at once"
+    )
     assert rest[1:-1] == ["extension pgcrypto 1.3 in extensions"]
     assert answer.structured["limits"] == {
         "max_rows": 1_000,
         "max_result_bytes": 1_000_000,
+        "max_result_tokens": 10_000,
+        "max_cell_chars": 4_000,
         "statement_timeout_seconds": 30.0,
         "max_concurrent": 4,
     }

@@ -52,6 +52,8 @@ def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
         "dry_run",
         "max_rows",
         "max_bytes",
+        "max_tokens",
+        "max_cell",
         "timeout",
         "database",
         "schema",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb_mcp.core.results import Asked, Caps
-from agentdb_mcp.execution.cutting import Rows, cut
+from agentdb_mcp.core.results import Asked, Caps, Column, CutCell, CutText
+from agentdb_mcp.execution.cutting import Rows, cut, cut_cells, longest_cell
 
 
 def characters(rows: Rows) -> int:
@@ -71,6 +71,38 @@ def test_rows_without_columns_have_a_size_too() -> None:
     assert size(kept) <= 20
 
 
+def test_rows_past_the_tokens_are_cut_and_said() -> None:
+    rows: Rows = tuple(("ä" * 6,) for _ in range(10))  # 10 characters a row, and a line break
+    assert cut(rows, Caps(), 60, 109) == (rows[:9], "tokens")
+    assert cut(rows, Caps(), 60, 110) == (rows, None)
+
+
+def test_one_row_is_given_whatever_its_tokens() -> None:
+    rows: Rows = (("x" * 50,), ("y",))
+    assert cut(rows, Caps(), 51, -1) == (rows[:1], "tokens")
+    assert cut(rows[:1], Caps(), 50, 0) == (rows[:1], None)
+
+
+def test_what_stops_a_result_first_is_named() -> None:
+    rows: Rows = tuple(("ä" * 10,) for _ in range(10))  # 24 bytes and 14 characters a row
+    assert cut(rows, Caps(bytes=100), 100, 57)[1] == "bytes"
+    assert cut(rows, Caps(bytes=100), 100, 44)[1] == "tokens"
+    assert cut(rows, Caps(bytes=100, rows=3), 100, 57)[1] == "rows"
+
+
+def test_the_wide_columns_of_a_row_share_the_tokens() -> None:
+    columns = [Column("a", "text")] * 3
+    assert longest_cell(Caps(tokens=1_000, cell=10_000), columns, 1) == 4_000 - 300 - 24
+    assert longest_cell(Caps(tokens=1_000, cell=10_000), columns, 3) == (4_000 - 300 - 24) // 3
+    assert longest_cell(Caps(tokens=1_000, cell=50), columns, 3) == 50
+    assert longest_cell(Caps(tokens=1, cell=10_000), columns, 3) == 40
+
+
+def test_the_cells_that_were_cut_are_listed() -> None:
+    rows: Rows = ((1, CutText("ab", 9)), ("ab…[+7 of 9 chars]", None), (CutText("", 3), 1))
+    assert cut_cells(rows) == (CutCell(0, 1, 2, 9), CutCell(2, 0, 0, 3))
+
+
 cells = (
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 )
@@ -107,9 +139,20 @@ def test_a_caller_can_lower_the_bytes_and_never_raise_them(asked: int | None, gr
     assert (lowered.rows, lowered.bytes, lowered.seconds) == (7, granted, 3)
 
 
+@pytest.mark.parametrize(("asked", "granted"), [(None, 100), (10, 10), (1000, 100), (0, 0), (-5, 0)])
+def test_a_caller_can_lower_the_tokens_and_never_raise_them(asked: int | None, granted: int) -> None:
+    assert Caps(tokens=100).lowered(Asked(tokens=asked)) == Caps(tokens=granted)
+
+
+@pytest.mark.parametrize(("asked", "granted"), [(None, 100), (10, 10), (1000, 1000), (0, 0), (-5, 0)])
+def test_a_caller_can_lower_and_raise_the_characters_of_a_cell(asked: int | None, granted: int) -> None:
+    assert Caps(cell=100).lowered(Asked(cell=asked)) == Caps(cell=granted)
+
+
 def test_what_is_not_asked_anew_holds_from_before() -> None:
     assert Asked(rows=3).over(Asked(rows=5, bytes=9)) == Asked(rows=3, bytes=9)
     assert Asked(bytes=2).over(Asked(rows=5, bytes=9)) == Asked(rows=5, bytes=2)
+    assert Asked(cell=2).over(Asked(tokens=5, cell=9)) == Asked(tokens=5, cell=2)
 
 
 def test_a_policys_ceiling_of_time_lowers_and_never_raises() -> None:

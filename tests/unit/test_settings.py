@@ -41,7 +41,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.provider == "local"
     assert settings.encryption_key is None
     assert settings.old_encryption_keys == ()
-    assert settings.caps == Caps(rows=1_000, bytes=1_000_000, seconds=30.0)
+    assert settings.caps == Caps(rows=1_000, bytes=1_000_000, seconds=30.0, tokens=10_000, cell=4_000)
     assert settings.max_concurrent == 4
     assert settings.log_level == "warning"
     assert settings.key_file == settings.home / "encryption.key"
@@ -71,6 +71,8 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "AGENTDB_OLD_ENCRYPTION_KEYS": " one, two ,",
         "AGENTDB_MAX_ROWS": "5",
         "AGENTDB_MAX_RESULT_BYTES": "2000",
+        "AGENTDB_MAX_RESULT_TOKENS": "300",
+        "AGENTDB_MAX_CELL_CHARS": "90",
         "AGENTDB_STATEMENT_TIMEOUT_SECONDS": "0.5",
         "AGENTDB_MAX_CONCURRENT": "2",
         "AGENTDB_LOG_LEVEL": "DEBUG",
@@ -82,7 +84,7 @@ def test_everything_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert settings.provider == "server"
     assert settings.encryption_key == KeyText("ab" * 32)
     assert settings.old_encryption_keys == (KeyText("one"), KeyText("two"))
-    assert settings.caps == Caps(rows=5, bytes=2_000, seconds=0.5)
+    assert settings.caps == Caps(rows=5, bytes=2_000, seconds=0.5, tokens=300, cell=90)
     assert settings.max_concurrent == 2
     assert settings.log_level == "debug"
 

@@ -17,11 +17,13 @@ class Page:
 
     rows: int
     digest: bytes
+    longest: int
+    """Characters at which its cells were cut."""
 
     @classmethod
-    def of(cls, columns: Sequence[Column], rows: Sequence[tuple[Cell, ...]]) -> Self:
-        """The page these rows are."""
+    def of(cls, columns: Sequence[Column], rows: Sequence[tuple[Cell, ...]], longest: int) -> Self:
+        """The page these rows are, cut at so many characters a cell."""
         digest = blake2b(digest_size=_DIGEST_BYTES)
         digest.update(json.dumps([(column.name, column.type) for column in columns]).encode())
         digest.update(json.dumps(rows).encode())
-        return cls(len(rows), digest.digest())
+        return cls(len(rows), digest.digest(), longest)

@@ -1,7 +1,7 @@
 """What a statement gives back: columns once, then rows of JSON-safe cells that keep their meaning."""
 
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Self
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 """A parameter as the caller's JSON gave it."""
@@ -16,12 +16,62 @@ everything else (timestamps, bytea, uuid, ranges, composites, unknown types) is 
 """
 
 
+CHARACTERS_PER_TOKEN: Final = 4
+"""An estimate that needs no tokenizer: fair for English, on the low side for digits and identifiers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A result column. `type` is PostgreSQL's name for it (format_type)."""
 
     name: str
     type: str
+
+
+class CutText(str):
+    """A cell that was cut: how it begins, then a mark with its true length.
+
+    It is the text that is given; that it was cut, and was not written like that, only the type tells.
+    """
+
+    __slots__ = ("kept", "length")
+
+    kept: int
+    """Characters of its own that it begins with."""
+    length: int
+    """Characters of the whole cell, as PostgreSQL writes it."""
+
+    def __new__(cls, beginning: str, length: int) -> Self:
+        """The beginning of a text of so many characters."""
+        made = super().__new__(cls, f"{beginning}{_mark(len(beginning), length)}")
+        made.kept = len(beginning)
+        made.length = length
+        return made
+
+    @property
+    def beginning(self) -> str:
+        """What is given of the cell itself."""
+        return self[: self.kept]
+
+    @property
+    def mark(self) -> str:
+        """What says that it was cut."""
+        return self[self.kept :]
+
+
+def _mark(kept: int, length: int) -> str:
+    return f"…[+{length - kept:,} of {length:,} chars]"
+
+
+@dataclass(frozen=True, slots=True)
+class CutCell:
+    """Where in a result a cell was cut: `kept` of its `length` characters stand before its mark."""
+
+    row: int
+    """From 0, as is the column."""
+    column: int
+    kept: int
+    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +96,11 @@ class ResultSet:
     affected: int | None = None
     """Rows touched, for INSERT, UPDATE, DELETE and MERGE."""
     truncated: str | None = None
-    """None, or why rows are missing: `rows` or `bytes`."""
+    """None, or why rows are missing: `rows`, `bytes` or `tokens`."""
+    cut: tuple[CutCell, ...] = ()
+    """The cells that are not whole; row by row."""
+    longest: int = 0
+    """Characters at which cells were cut."""
     notices: tuple[str, ...] = field(default=())
     next_cursor: str | None = None
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
@@ -60,6 +114,9 @@ class Asked:
 
     rows: int | None = None
     bytes: int | None = None
+    tokens: int | None = None
+    cell: int | None = None
+    """Characters of one cell."""
     seconds: float | None = None
     """How long it may take."""
 
@@ -68,6 +125,8 @@ class Asked:
         return Asked(
             before.rows if self.rows is None else self.rows,
             before.bytes if self.bytes is None else self.bytes,
+            before.tokens if self.tokens is None else self.tokens,
+            before.cell if self.cell is None else self.cell,
             seconds=self.seconds,
         )
 
@@ -77,15 +136,28 @@ ALL: Final = Asked()
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Bounds on one result. The server's settings are the ceiling; a caller may only ask for less."""
+    """Bounds on one result. The server's settings are the ceiling; a caller may only ask for less.
+
+    Except of one cell: a document may be wanted in full, and what it costs is bounded by the other caps.
+    """
 
     rows: int = 1_000
     bytes: int = 1_000_000
     seconds: float = 30.0
+    tokens: int = 1_000_000
+    """Of the answer's text: its characters, divided by CHARACTERS_PER_TOKEN."""
+    cell: int = 1_000_000
+    """Characters of one cell, where the caller asks for nothing else."""
 
     def lowered(self, asked: Asked) -> "Caps":
-        """These caps with at most what is asked for; never more than before."""
-        return Caps(_lower(self.rows, asked.rows), _lower(self.bytes, asked.bytes), self.seconds)
+        """These caps with at most what is asked for; never more than before, except of one cell."""
+        return replace(
+            self,
+            rows=_lower(self.rows, asked.rows),
+            bytes=_lower(self.bytes, asked.bytes),
+            tokens=_lower(self.tokens, asked.tokens),
+            cell=self.cell if asked.cell is None else max(asked.cell, 0),
+        )
 
     def within(self, seconds: float | None) -> "Caps":
         """These caps with at most so many seconds: a policy's ceiling, or what the caller has."""

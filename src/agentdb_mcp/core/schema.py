@@ -127,10 +127,12 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What holds for each call; nothing that a caller sends can lift it."""
+    """What holds for each call; nothing that a caller sends can lift it, but for a cell's characters."""
 
     max_rows: int
     max_result_bytes: int
+    max_result_tokens: int
+    max_cell_chars: int
     statement_timeout_seconds: float
     max_concurrent: int
     """Calls of the workspace at once; others wait."""

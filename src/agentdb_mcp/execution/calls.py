@@ -8,7 +8,7 @@ import asyncpg
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
-from agentdb_mcp.execution.cutting import cut
+from agentdb_mcp.execution.cutting import characters_for_rows, cut, cut_cells, longest_cell
 from agentdb_mcp.execution.failures import too_large
 from agentdb_mcp.execution.paging import following
 from agentdb_mcp.execution.session import Answer, Prepared, Session
@@ -46,15 +46,23 @@ class Call(Attempt[ResultSet]):
     async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
         prepared = await self._prepare(session)
         answer = await session.execute_text(
-            prepared, self._params, most_rows=self._most_rows, allowance=self.caps.bytes
+            prepared,
+            self._params,
+            most_rows=self._most_rows,
+            allowance=self.caps.bytes,
+            longest=self._longest(prepared),
         )
         return prepared, answer
 
     async def _prepare(self, session: Session) -> Prepared:
         return await session.prepare_text(self._text, keep=self._keep)
 
+    def _longest(self, prepared: Prepared) -> int:
+        return longest_cell(self.caps, prepared.columns, prepared.wide)
+
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
-        rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left)
+        room = characters_for_rows(self.caps, prepared.columns) - sum(map(len, session.notices))
+        rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left, room)
         if truncated == "bytes" and not rows and self.reads:
             raise too_large(f"A single row is larger than a result may be ({self.caps.bytes:,} bytes).")
         return ResultSet(
@@ -63,6 +71,8 @@ class Call(Attempt[ResultSet]):
             command=answer.tag,
             affected=_affected(answer.tag),
             truncated=truncated,
+            cut=cut_cells(rows) if session.meter.cuts else (),
+            longest=self._longest(prepared),
             notices=tuple(session.notices),
         )
 
@@ -82,7 +92,14 @@ class Continuation(Call):
         await session.begin("READ ONLY")
         prepared = await self._prepare(session)
         await session.open_portal(prepared, self._params)
-        answer = await following(session, prepared, self._pages, self.caps, self._most_bytes)
+        answer = await following(
+            session,
+            prepared,
+            self._pages,
+            caps=self.caps,
+            longest=self._longest(prepared),
+            most_bytes=self._most_bytes,
+        )
         await session.roll_back()
         return prepared, answer
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Final
 
-from agentdb_mcp.core.results import Cell
+from agentdb_mcp.core.results import Cell, CutText
 from agentdb_mcp.execution.arrays import parse_array
 from agentdb_mcp.execution.pgtypes import PgType
+from agentdb_mcp.execution.slimming import SLIMMED
 
 Converter = Callable[[str], Cell]
 
@@ -50,30 +51,53 @@ NARROW_WIDTH: Final = 40
 """Characters that bound the text of any of them."""
 
 
-class Meter:
-    """Counts the characters of one statement's texts and drops those past the allowance."""
+def is_narrow(oid: int) -> bool:
+    """Whether the texts of this type have a small bound."""
+    return oid in _NARROW
 
-    __slots__ = ("left",)
+
+UNCUT: Final = 2**31
+"""More characters than any value has."""
+
+
+class Meter:
+    """Cuts one statement's long texts, counts their characters and drops those past the allowance."""
+
+    __slots__ = ("cuts", "left", "longest")
 
     def __init__(self) -> None:
         self.left = 0
+        self.longest = UNCUT
+        """Characters at which a value is cut."""
+        self.cuts = 0
+        """Values that were."""
 
     def text(self, value: str) -> Cell:
-        """The value; None once the allowance is used up (the rows concerned are cut off afterwards).
+        """The value, or how it begins; None once the allowance is used up (such rows are cut off afterwards).
 
         The value that crosses the line is kept, so that the row it stands in is seen to be too much.
         """
         if self.left < 0:
             return None
+        if len(value) > self.longest:
+            value = self._beginning(value)
         self.left -= len(value)
         return value
 
+    def _beginning(self, value: str) -> CutText:
+        """What is too long for a cell, cut; some was cut as it came in, and says its true length."""
+        self.cuts += 1
+        text, slimmed, length = value.rpartition(SLIMMED)
+        return CutText((text or value)[: self.longest], int(length) if slimmed else len(value))
+
     def array(self, element: Converter, delimiter: str) -> Converter:
-        """A converter of array literals under the same allowance."""
+        """A converter of array literals under the same allowance; one that is cut is a text."""
 
         def convert(literal: str) -> Cell:
             if self.left < 0:
                 return None
+            if len(literal) > self.longest:
+                return self.text(literal)
             self.left -= len(literal)
             return parse_array(literal, element, delimiter)
 

@@ -1,9 +1,11 @@
 """Cutting an answer down to its caps."""
 
-import json
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from agentdb_mcp.core.results import Caps, Cell
+from pydantic_core import to_json
+
+from agentdb_mcp.core.results import CHARACTERS_PER_TOKEN, Caps, Cell, Column, CutCell, CutText
 from agentdb_mcp.execution.cells import NARROW_WIDTH
 
 Rows = tuple[tuple[Cell, ...], ...]
@@ -12,22 +14,53 @@ _WORST: Final = 6
 """Bytes of JSON that one character can become: a control character as \\u0001."""
 
 _AROUND: Final = 3
-"""Quotes and a comma."""
+"""Quotes and a comma; of a column's name and type, what stands beside them."""
 
-_encoder: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_FRAME: Final = 300
+"""Characters of an answer's text that are neither its columns nor its rows."""
+
+_LEAST_OF_A_CELL: Final = 40
+"""Characters that stay of a cell whatever the tokens: with fewer it says nothing."""
 
 
-def cut(rows: Rows, caps: Caps, characters: int) -> tuple[Rows, Literal["rows", "bytes"] | None]:
+def characters_for_rows(caps: Caps, columns: Sequence[Column]) -> int:
+    """How many the tokens leave for the rows as text; may be none, or less."""
+    header = sum(len(column.name) + len(column.type) + _AROUND for column in columns)
+    return CHARACTERS_PER_TOKEN * caps.tokens - header - _FRAME
+
+
+def longest_cell(caps: Caps, columns: Sequence[Column], wide: int) -> int:
+    """Characters at which cells are cut, so that a row of so many `wide` ones fits the tokens."""
+    share = characters_for_rows(caps, columns) // max(wide, 1)
+    return min(caps.cell, max(share, _LEAST_OF_A_CELL))
+
+
+def cut(
+    rows: Rows, caps: Caps, characters: int, most_characters: int | None = None
+) -> tuple[Rows, Literal["rows", "bytes", "tokens"] | None]:
     """The rows within the caps, and why others are missing. Bytes are those of the rows as compact JSON.
 
     `characters` is the length of all their texts; above `caps.bytes` the driver has dropped some of them.
+    `most_characters` bounds the rows' JSON, a line each, but for the first: a result has a row if any fits
+    the bytes.
     """
     kept = rows[: caps.rows]
-    if not _certainly_fits(kept, caps.bytes, characters):
-        fitting = _fitting(kept, caps.bytes, characters)
+    room = caps.bytes if most_characters is None else most_characters
+    if not _certainly_fits(kept, min(caps.bytes, room), characters):
+        fitting, short_of = _fitting(kept, caps.bytes, room)
         if len(fitting) < len(kept):
-            return fitting, "bytes"
+            return fitting, short_of
     return kept, "rows" if len(kept) < len(rows) else None
+
+
+def cut_cells(rows: Rows) -> tuple[CutCell, ...]:
+    """Where the cells are that were cut."""
+    return tuple(
+        CutCell(number, column, cell.kept, cell.length)
+        for number, row in enumerate(rows)
+        for column, cell in enumerate(row)
+        if type(cell) is CutText
+    )
 
 
 def _certainly_fits(rows: Rows, most_bytes: int, characters: int) -> bool:
@@ -35,16 +68,15 @@ def _certainly_fits(rows: Rows, most_bytes: int, characters: int) -> bool:
     return _WORST * characters + (NARROW_WIDTH + _AROUND) * cells + _AROUND * len(rows) <= most_bytes
 
 
-def _fitting(rows: Rows, most_bytes: int, characters: int) -> Rows:
-    if characters <= most_bytes and _size(rows) <= most_bytes:
-        return rows
-    left = most_bytes - 1  # two brackets, and one comma less than rows
+def _fitting(rows: Rows, most_bytes: int, most_characters: int) -> tuple[Rows, Literal["bytes", "tokens"]]:
+    bytes_left = most_bytes - 1  # two brackets, and one comma less than rows
+    characters_left = most_characters
     for number, row in enumerate(rows):
-        left -= _size(row) + 1
-        if left < 0:
-            return rows[:number]
-    return rows
-
-
-def _size(value: Rows | tuple[Cell, ...]) -> int:
-    return len(_encoder.encode(value).encode())
+        encoded = to_json(row)
+        bytes_left -= len(encoded) + 1
+        characters_left -= (len(encoded) if encoded.isascii() else len(encoded.decode())) + 1
+        if bytes_left < 0:
+            return rows[:number], "bytes"
+        if characters_left < 0 and number:
+            return rows[:number], "tokens"
+    return rows, "bytes"

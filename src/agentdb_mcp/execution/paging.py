@@ -13,20 +13,28 @@ from agentdb_mcp.execution.session import Answer, Prepared, Session
 
 
 async def following(
-    session: Session, prepared: Prepared, pages: Sequence[Page], caps: Caps, most_bytes: int
+    session: Session,
+    prepared: Prepared,
+    pages: Sequence[Page],
+    *,
+    caps: Caps,
+    longest: int,
+    most_bytes: int,
 ) -> Answer:
     """The rows of the open portal after those pages, one more than the cap; never more in memory than a page.
 
-    No page before had more than `most_bytes`.
+    Cells of more than `longest` characters are cut. No page before had more than `most_bytes`.
 
     Raises Missing("cursor_expired").
     """
     for page in pages:
         # A text's characters are at most its bytes, but an array's literal may be longer than its JSON.
-        given = await session.next_rows(prepared, most_rows=page.rows, allowance=2 * most_bytes)
-        if Page.of(prepared.columns, given.rows) != page:
+        given = await session.next_rows(
+            prepared, most_rows=page.rows, allowance=2 * most_bytes, longest=page.longest
+        )
+        if Page.of(prepared.columns, given.rows, page.longest) != page:
             raise _changed()
-    return await session.next_rows(prepared, most_rows=caps.rows + 1, allowance=caps.bytes)
+    return await session.next_rows(prepared, most_rows=caps.rows + 1, allowance=caps.bytes, longest=longest)
 
 
 def _changed() -> Missing:

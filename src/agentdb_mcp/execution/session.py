@@ -14,7 +14,8 @@ tests/integration/test_execution_session.py fails loudly when one of them moves.
 import asyncio
 import select
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -22,7 +23,7 @@ from typing import Any, Final
 import asyncpg
 
 from agentdb_mcp.core.results import Cell, Column, JsonValue
-from agentdb_mcp.execution.cells import Meter
+from agentdb_mcp.execution.cells import UNCUT, Meter, is_narrow
 from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
@@ -35,8 +36,8 @@ KEPT_STATEMENTS: Final = 100
 LONGEST_KEPT: Final = 15_000
 """Characters up to which a statement is worth keeping prepared."""
 
-MOST_BYTES: Final = 32 * 1024 * 1024
-"""Bytes the server may send for one statement, unless its caps ask for more."""
+MOST_BYTES: Final = 128 * 1024 * 1024
+"""Bytes the server may send for one statement, unless its caps ask for more. They are received, not held."""
 
 MOST_NOTICES: Final = 20
 LONGEST_NOTICE: Final = 1_000
@@ -66,6 +67,8 @@ class Prepared:
     """asyncpg's PreparedStatementState."""
     parameters: tuple[int, ...]
     columns: tuple[Column, ...]
+    wide: int
+    """How many of them are of types whose texts have no small bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +140,22 @@ class Session(Scoped):
         return prepared
 
     async def execute_text(
-        self, prepared: Prepared, params: Sequence[JsonValue], *, most_rows: int, allowance: int
+        self,
+        prepared: Prepared,
+        params: Sequence[JsonValue],
+        *,
+        most_rows: int,
+        allowance: int,
+        longest: int = UNCUT,
     ) -> Answer:
         """Runs it in one round trip: at most `most_rows` rows, texts past `allowance` characters dropped.
 
-        Raises Invalid for parameters that cannot be sent, before anything is.
+        Cells of more than `longest` characters are cut; they may be larger than memory. Raises Invalid for
+        parameters that cannot be sent, before anything is.
         """
         texts = self._ready_to_send(prepared, params)
-        self._allow(allowance)
-        rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
+        with self._allowed(allowance, longest):
+            rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
         return _answer(rows, tag)
 
     async def open_portal(self, prepared: Prepared, params: Sequence[JsonValue]) -> None:
@@ -156,10 +166,12 @@ class Session(Scoped):
         texts = self._ready_to_send(prepared, params)
         await self._protocol.bind(prepared.state, texts, _PORTAL, None)
 
-    async def next_rows(self, prepared: Prepared, *, most_rows: int, allowance: int) -> Answer:
+    async def next_rows(
+        self, prepared: Prepared, *, most_rows: int, allowance: int, longest: int = UNCUT
+    ) -> Answer:
         """The next rows of the open portal, within the same bounds as those of `execute_text`."""
-        self._allow(allowance)
-        rows, tag, _ = await self._protocol.execute(prepared.state, _PORTAL, most_rows, True, None)
+        with self._allowed(allowance, longest):
+            rows, tag, _ = await self._protocol.execute(prepared.state, _PORTAL, most_rows, True, None)
         return _answer(rows, tag)
 
     def forget(self, sql: str) -> None:
@@ -232,9 +244,19 @@ class Session(Scoped):
         self._half_way = False
         return texts
 
-    def _allow(self, characters: int) -> None:
+    @contextmanager
+    def _allowed(self, characters: int, longest: int) -> Generator[None]:
+        """Bounds on what comes in meanwhile. What we ask on our own behalf comes in whole."""
         self.meter.left = characters
         self._gauge.left = max(MOST_BYTES, 2 * characters)
+        self.meter.longest = longest
+        self.meter.cuts = 0
+        self._gauge.longest = longest if longest < UNCUT else None
+        try:
+            yield
+            self._gauge.longest = None  # not after a cancel: what was under way then is still to come
+        finally:
+            self.meter.longest = UNCUT
 
     def _keep(self, sql: str, prepared: Prepared) -> None:
         self._prepared[sql] = prepared
@@ -243,10 +265,12 @@ class Session(Scoped):
             self._stmts_to_close.add(self._prepared.popitem(last=False)[1].state)
 
     def _described(self, state: Any) -> Prepared:
+        columns = state._get_attributes()
         return Prepared(
             state,
             tuple(parameter.oid for parameter in state._get_parameters()),
-            tuple(Column(column.name, column.type.name) for column in state._get_attributes()),
+            tuple(Column(column.name, column.type.name) for column in columns),
+            sum(not is_narrow(column.type.oid) for column in columns),
         )
 
     async def _introspect_types(self, typeoids: set[int], timeout: float | None) -> tuple[list[Any], Any]:

@@ -76,7 +76,7 @@ class QueryService:
             return found if found.truncated is None else self._continuable(principal, found, reading)
 
     def _continuable(self, principal: Principal, found: ResultSet, before: Reading) -> ResultSet:
-        pages = (*before.pages, Page.of(found.columns, found.rows))
+        pages = (*before.pages, Page.of(found.columns, found.rows, found.longest))
         return replace(found, next_cursor=self._cursors.keep(principal, replace(before, pages=pages)))
 
 

@@ -168,7 +168,8 @@ def _asked(arguments: Arguments) -> Asked:
     seconds = arguments.get("timeout")
     if seconds is not None and not seconds > 0:
         raise Invalid("bad_argument", "timeout is in seconds, and more than 0.")
-    return Asked(arguments.get("max_rows"), arguments.get("max_bytes"), seconds=seconds)
+    most = (arguments.get(name) for name in ("max_rows", "max_bytes", "max_tokens", "max_cell"))
+    return Asked(*most, seconds=seconds)
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.results import ResultSet, Touched
+from agentdb_mcp.core.results import Cell, CutText, ResultSet, Touched
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 
@@ -20,6 +20,8 @@ _LONGEST_ERROR: Final = 2_000
 
 _LONGEST_NOTICE: Final = 500
 _MOST_NOTICES: Final = 20
+
+_WHY: Final = {"rows": "at the row limit", "bytes": "by their size", "tokens": "at the token limit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,24 @@ def _table(found: ResultSet) -> list[str]:
     if not found.columns:
         return [*("[]" for _ in found.rows), *noticed]
     header = one_line(", ".join(f"{name_text(column.name)} {column.type}" for column in found.columns))
-    return [header, *(to_json(row).decode() for row in found.rows), *noticed]
+    return [header, *_row_lines(found), *noticed]
+
+
+def _row_lines(found: ResultSet) -> list[str]:
+    """A JSON array each, but for the marks of cells that were cut: these stand outside of the quotes.
+
+    There nothing can stand that a row holds, so that no text can pose as one that was cut.
+    """
+    said = [to_json(row).decode() for row in found.rows]
+    for number in {cell.row for cell in found.cut}:
+        said[number] = f"[{','.join(map(_cell_text, found.rows[number]))}]"
+    return said
+
+
+def _cell_text(cell: Cell) -> str:
+    if isinstance(cell, CutText):
+        return to_json(cell.beginning).decode() + cell.mark
+    return to_json(cell).decode()
 
 
 def _typed(found: ResultSet) -> dict[str, Any]:
@@ -126,6 +145,7 @@ def _typed(found: ResultSet) -> dict[str, Any]:
         "rows": found.rows,
         "row_count": len(found.rows),
         "truncated": found.truncated,
+        **({"cut": [asdict(cell) for cell in found.cut]} if found.cut else {}),
         **_notices(found),
     }
 
@@ -155,8 +175,8 @@ def _cursor(found: ResultSet) -> dict[str, str]:
 
 
 def _go_on(found: ResultSet) -> str:
-    why = "by their size" if found.truncated == "bytes" else "at the row limit"
-    narrower = "fewer or shorter columns, or " if found.truncated == "bytes" else ""
+    why = _WHY[found.truncated or "rows"]
+    narrower = "" if found.truncated == "rows" else "fewer or shorter columns, or "
     further = (
         f"cursor {found.next_cursor}"
         if found.next_cursor

@@ -61,7 +61,8 @@ def informed(kind: Kind, facts: DatabaseFacts, limits: Limits) -> ToolAnswer:
     return ToolAnswer(
         lines(
             f"{kind}: PostgreSQL {facts.version}, {_size(facts.bytes)}",
-            f"limits: {limits.max_rows} rows and {_size(limits.max_result_bytes)} an answer, "
+            f"limits: {limits.max_rows} rows, {_size(limits.max_result_bytes)} and "
+            f"{limits.max_result_tokens} tokens an answer, {limits.max_cell_chars} characters a cell, "
             f"{limits.statement_timeout_seconds:g} s a statement, {limits.max_concurrent} calls at once",
             *_newer_than_the_guard(facts.version),
             data_block(extensions),

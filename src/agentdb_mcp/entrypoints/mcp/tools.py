@@ -40,6 +40,8 @@ _MOST: Final[JsonSchema] = {"type": "integer", "minimum": 1}
 """Of a result. `query` explains what `execute` and others take under the same name."""
 _MAX_ROWS: Final = {**_MOST, "description": "Less than the server's cap; more means the cap."}
 _MAX_BYTES: Final = {**_MOST, "description": "The same for the rows' bytes."}
+_MAX_TOKENS: Final = {**_MOST, "description": "And for its tokens (characters / 4)."}
+_MAX_CELL: Final = {**_MOST, "description": "Characters of a cell; raise it for long texts."}
 _CURSOR: Final = {
     "type": "string",
     "description": "An answer's next_cursor, for the rows after it. Instead of sql and params.",
@@ -62,7 +64,8 @@ _ROWS: Final[JsonSchema] = {
     "columns": _COLUMNS,
     "rows": {"type": "array", "description": "Arrays of cells, in the columns' order."},
     "row_count": {"type": "integer"},
-    "truncated": {"enum": [None, "rows", "bytes"], "description": "Why rows are missing, or null."},
+    "truncated": {"enum": [None, "rows", "bytes", "tokens"], "description": "Why rows are missing, or null."},
+    "cut": {"type": "array"},
     "notices": {"type": "array"},
 }
 _PAGE: Final[JsonSchema] = {**_ROWS, "next_cursor": {"type": "string"}}
@@ -108,6 +111,8 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "cursor": _CURSOR,
                     "max_rows": _MAX_ROWS,
                     "max_bytes": _MAX_BYTES,
+                    "max_tokens": _MAX_TOKENS,
+                    "max_cell": _MAX_CELL,
                     "timeout": {**_TIMEOUT, "description": "Seconds"},
                     "database": {**database, "description": _meaning(databases)},
                 }
@@ -129,6 +134,8 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "dry_run": _DRY_RUN,
                     "max_rows": _MOST,
                     "max_bytes": _MOST,
+                    "max_tokens": _MOST,
+                    "max_cell": _MOST,
                     "timeout": _TIMEOUT,
                     "database": database,
                 },
