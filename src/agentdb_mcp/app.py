@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
     from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.doctor import Doctor
+    from agentdb_mcp.services.importing import Importer
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.reconciler import Reconciler
@@ -54,6 +55,7 @@ class App:
     sweeper: "Sweeper"
     doctor: "Doctor"
     tokens: "TokenService"
+    importer: "Importer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,9 @@ async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotati
 @asynccontextmanager
 async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The operator's program, on an up-to-date control plane."""
+    from agentdb_mcp.providers import external
     from agentdb_mcp.services.doctor import Doctor
+    from agentdb_mcp.services.importing import Importer
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.sweeper import Sweeper
@@ -140,7 +144,20 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         sweeper = Sweeper(store, by_name)
         doctor = Doctor(store, by_name, sweeper)
         tokens = TokenService(store, now)
-        yield App(settings, server, store, access, changes, reconciler, lifecycle, sweeper, doctor, tokens)
+        importer = Importer(store, reconciler, by_name, adopt=external.adopt, external=external.NAME)
+        yield App(
+            settings=settings,
+            server=server,
+            store=store,
+            access=access,
+            changes=changes,
+            reconciler=reconciler,
+            lifecycle=lifecycle,
+            sweeper=sweeper,
+            doctor=doctor,
+            tokens=tokens,
+            importer=importer,
+        )
 
 
 def _providers(settings: Settings, server: Server) -> "list[Provider]":

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -61,3 +63,19 @@ def doctor(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
     if not as_json:
         print("nothing is wrong")
+
+
+@upkeep.command("import")
+def import_databases(
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON lines; standard input when absent.", dir_okay=False)
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and check the lines.")] = False,
+) -> None:
+    """Take existing databases over: Neon projects, and PostgreSQL databases of users' own."""
+    from agentdb_mcp.intake import take_over
+
+    text = sys.stdin.read() if file is None else file.read_text()
+    if not run(lambda app: take_over(app.importer, text.splitlines(), dry_run=dry_run)):
+        raise typer.Exit(1)

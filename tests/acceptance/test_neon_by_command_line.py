@@ -84,3 +84,24 @@ def test_the_story_of_the_demo_holds_on_neon_too(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert ", 0 failed" in done.stdout
     assert "no project is left that costs money" in done.stdout
+
+
+def test_databases_are_taken_over_by_a_command_that_repeats_no_value(home: Path, tmp_path: Path) -> None:
+    user, file = f"eve-{uuid.uuid4().hex[:8]}", tmp_path / "lines.jsonl"
+    secret = "postgresql://owner:hunter2@127.0.0.1:1/theirs?sslmode=disable"
+    lines: list[dict[str, object]] = [
+        {"user_id": user, "neon_project_id": "p-1"},
+        {"user_id": user, "neon_connection_uri": secret},
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    tried = run_agentdb(home, "import", str(file), "--dry-run")
+    assert tried.returncode == 1
+    assert tried.stdout == f"line 2: user {user}: can be read\n"
+    assert "line 1: error settings_invalid: A Neon project" in tried.stderr
+    done = run_agentdb(home, "import", str(file))
+    assert done.returncode == 1
+    assert "line 2: error provider_unavailable: The database cannot be reached." in done.stderr
+    assert "hunter2" not in tried.stdout + tried.stderr + done.stdout + done.stderr
+    listed = run_agentdb(home, "database", "list", "--user", user, "--json")
+    assert json.loads(listed.stdout)["provider"] == "external"
+    assert run_agentdb(home, "user", "delete", user).returncode == 0

@@ -77,6 +77,27 @@ class DatabaseSpec:
     kind: Kind
     plan: str = "free"
     """The owner's plan, where it decides sizes. One the provider does not know is treated as free."""
+    project_id: str | None = None
+    """The handle of what was made or taken over before, also where it bears another name than ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A database that was there before us, and whose it is."""
+
+    user_id: UserId
+    workspace_id: WorkspaceId | None
+    """None: the user's global database."""
+    workspace_name: str
+    ownership_type: Literal["platform", "user"]
+    provider: str
+    project_id: str | None
+    """The provider's own handle; None for a user's own."""
+
+    def is_of(self, database: ManagedDatabase) -> bool:
+        """Whether that row is this database's, and not another's in its place."""
+        same = (database.ownership_type, database.provider) == (self.ownership_type, self.provider)
+        return same and self.project_id in {None, database.project_id}
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class NeonProvider:
         less than 7 days ago, and delete what a doubled request left beside it.
         """
         async with self._alone_with(spec):
+            await self._reclaim(spec)
             found, created = await self._live(spec), None
             if not found:
                 created = await self._recover_or_make(spec)
@@ -63,8 +64,8 @@ class NeonProvider:
             for extra in found[1:]:
                 await self._discard(spec.id, extra.id)
             branch_id, owner = await self._readied(spec, found[0].id, created)
-            credentials, unhardened = await furnish(owner, spec)
-        return Provisioned(found[0].id, branch_id, DATABASE, credentials, unhardened)
+            made = await furnish(owner, spec)
+        return Provisioned(found[0].id, branch_id, DATABASE, made.credentials, made.unhardened)
 
     async def pause(self, spec: DatabaseSpec, project_id: str) -> None:
         """Disable every compute, read replicas included; then the backstop, a quota that is used up at once.
@@ -156,6 +157,17 @@ class NeonProvider:
             await self._api.rename_project(project_id, self._names.marked(database_id))
             await self._api.delete_project(project_id)
 
+    async def _reclaim(self, spec: DatabaseSpec) -> None:
+        """A recorded project that bears another name, because it was imported or renamed by a person at Neon,
+        gets ours: it holds the data, and by its name it is found.
+        """
+        if spec.project_id is None:
+            return
+        with contextlib.suppress(Gone):
+            project = await self._api.project(spec.project_id)
+            if project.name != self._names.of(spec):
+                await self._api.rename_project(project.id, self._names.of(spec))
+
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""
         for deleted in self._exact(spec, await self._api.projects(self._names.of(spec), recoverable=True)):
@@ -188,10 +200,14 @@ class NeonProvider:
         return found
 
     def _exact(self, spec: DatabaseSpec, listing: Projects) -> list[Project]:
-        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one."""
+        """Neon's search matches parts of names. The one on record first, then the oldest, so that everybody
+        keeps the same one.
+        """
         name = self._names.of(spec)
         found = [each for each in listing.items if each.name == name and self._is_of_our_organization(each)]
-        return sorted(found, key=lambda each: (each.created_at or _UNDATED, each.id))
+        return sorted(
+            found, key=lambda each: (each.id != spec.project_id, each.created_at or _UNDATED, each.id)
+        )
 
     def _is_of_our_organization(self, project: Project) -> bool:
         return self._api.org_id in {None, project.org_id}

@@ -3,6 +3,7 @@
 Roles made through Neon's API are members of `neon_superuser`: they read and write everything.
 """
 
+from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Kind
@@ -20,8 +21,18 @@ from agentdb_mcp.providers.template import install_extensions
 WHERE_AM_I: Final = "SELECT current_database() AS database, current_user AS owner"
 
 
-async def furnish(owner: ConnectionUri, spec: DatabaseSpec) -> tuple[Credentials, tuple[str, ...]]:
-    """Make or mend the writer and the reader, with fresh passwords; and what could not be hardened."""
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """A database with its agents' roles."""
+
+    database: str
+    credentials: Credentials
+    unhardened: tuple[str, ...]
+    """What could not be hardened, in words for the operator."""
+
+
+async def furnish(owner: ConnectionUri, spec: DatabaseSpec) -> Furnished:
+    """Make or mend the writer and the reader, with fresh passwords."""
     async with connected(owner) as session:
         names = await _names(session, spec.id)
         rights = await Rights.of(session)
@@ -39,7 +50,7 @@ async def furnish(owner: ConnectionUri, spec: DatabaseSpec) -> tuple[Credentials
         writer=for_role(owner, names.writer, writer),
         reader=for_role(owner, names.reader, reader),
     )
-    return credentials, open_ends
+    return Furnished(names.database, credentials, open_ends)
 
 
 async def _names(session: Session, database_id: DatabaseId) -> Names:

@@ -73,7 +73,7 @@ def _arguments(uri: ConnectionUri) -> dict[str, Any]:
     try:
         return dsn.arguments(uri.reveal())
     except ValueError:
-        raise Unavailable("provider_unavailable", "Neon gave a connection URI that cannot be read.") from None
+        raise Unavailable("provider_unavailable", "The connection URI cannot be read.") from None
 
 
 async def _connect(arguments: dict[str, Any]) -> Any:
@@ -96,16 +96,16 @@ def _translated() -> Generator[None]:
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise Misconfigured(
             "provider_refused",
-            "The database's owner could not sign in at Neon.",
-            "Its password was changed there: agentdb reads it again at the next try.",
+            "The database's owner could not sign in.",
+            "Its password was changed. At Neon it is read again at the next try; elsewhere, import it again.",
         ) from None
     except asyncpg.PostgresError as error:
         if found := REFUSED.search(str(error)):
             reason = "its compute is disabled" if found[1] is None else f"its {found[1]} limit is reached"
-            raise Unavailable(
-                "database_unavailable", f"Neon does not start the database: {reason}."
-            ) from None
+            raise Unavailable("database_unavailable", f"The database does not start: {reason}.") from None
         state = cast("str", getattr(error, "sqlstate", "unknown"))
-        raise Unavailable("provider_unavailable", f"Neon refused a step (SQLSTATE {state}).") from None
+        raise Unavailable(
+            "provider_unavailable", f"The database refused a step (SQLSTATE {state})."
+        ) from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
-        raise Unavailable("provider_unavailable", "The database at Neon cannot be reached.") from None
+        raise Unavailable("provider_unavailable", "The database cannot be reached.") from None

@@ -66,7 +66,7 @@ class Doctor:
 
     async def _row(self, row: ManagedDatabase) -> list[Ailment]:
         found = list[Ailment]()
-        if row.provider not in self._providers and not _is_over(row):
+        if row.provider not in self._providers and row.ownership_type == "platform" and not _is_over(row):
             words = f"its provider '{row.provider}' is not set up here"
             found.append(_ailment(_subject(row), "settings_invalid", words))
         if row.last_error is not None:

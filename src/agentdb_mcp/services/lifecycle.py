@@ -39,7 +39,7 @@ class LifecycleService:
 
         A plan given here is recorded in `subscription`; None keeps what the host has there.
         """
-        _check_id("user", user_id)
+        check_id("user", user_id)
         if plan is not None:
             _check_plan(plan)
         registration = await self._store.register_user(user_id, plan=plan, provider=self._provider)
@@ -55,7 +55,7 @@ class LifecycleService:
 
         Raises Missing("user_not_found"). Databases of users' own are left as they are.
         """
-        _check_id("user", user_id)
+        check_id("user", user_id)
         _check_plan(plan)
         doubted = set(await self._store.change_plan(user_id, plan))
         databases = [
@@ -70,8 +70,8 @@ class LifecycleService:
         self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = ""
     ) -> Receipt:
         """The workspace's agent database. When the provider cannot make it now it stays pending."""
-        _check_id("workspace", workspace_id)
-        _check_id("user", user_id)
+        check_id("workspace", workspace_id)
+        check_id("user", user_id)
         if not await self._store.user_exists(user_id):
             raise Missing(
                 "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
@@ -83,13 +83,13 @@ class LifecycleService:
 
     async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
         """Tombstone first, then delete at the provider. Returns how many databases still wait for that."""
-        _check_id("workspace", workspace_id)
-        _check_id("user", user_id)
+        check_id("workspace", workspace_id)
+        check_id("user", user_id)
         return await self._carry_out(await self._store.delete_workspace(workspace_id, user_id))
 
     async def delete_user(self, user_id: UserId) -> int:
         """The user's workspaces, then the user. Returns how many databases wait to be deleted later."""
-        _check_id("user", user_id)
+        check_id("user", user_id)
         return await self._carry_out(await self._store.delete_user(user_id))
 
     async def set_state(self, database_id: DatabaseId, desired: Desired) -> Receipt:
@@ -145,7 +145,8 @@ def _check_plan(plan: str) -> None:
         raise Invalid("bad_argument", f"There is no plan '{plan[:40]}'.", f"Plans are: {', '.join(PLANS)}.")
 
 
-def _check_id(what: str, value: str) -> None:
+def check_id(what: str, value: str) -> None:
+    """Raises Invalid("bad_argument") for an id that no host of ours has."""
     if not value or len(value) > MAX_ID or not value.isprintable():
         raise Invalid(
             "bad_argument",

@@ -222,7 +222,8 @@ class Reconciler:
                 await self._store.renew(database.id, lease, seconds=LEASE_SECONDS)
 
     async def _spec(self, database: ManagedDatabase) -> DatabaseSpec:
-        return DatabaseSpec(database.id, database.kind, await self._store.plan_of(database.user_id))
+        plan_of_owner = await self._store.plan_of(database.user_id)
+        return DatabaseSpec(database.id, database.kind, plan_of_owner, database.project_id)
 
     def _provider(self, name: str) -> Provider:
         try:

@@ -17,7 +17,7 @@ from typing import Final, NoReturn, final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from agentdb_mcp.core.errors import Misconfigured
+from agentdb_mcp.core.errors import Invalid, Misconfigured
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 
 KEY_NAME: Final = "NEON_CONNECTION_ENCRYPTION_KEY"
@@ -94,6 +94,21 @@ class KeyRing:
             except (InvalidTag, UnicodeDecodeError):
                 continue
         raise _invalid()
+
+    def open_given(self, text: str) -> ConnectionUri:
+        """A value that an import gives: a URI as it is, or in Sim's form.
+
+        Raises Misconfigured("ciphertext_invalid") when no key of ours opens it, Invalid for anything else.
+        """
+        if is_legacy(text):
+            return self.open_legacy(text)
+        if not text.startswith(("postgres://", "postgresql://")):
+            raise Invalid(
+                "bad_argument",
+                "The connection URI is neither a postgresql:// URI nor sealed as ivHex:cipherHex:tagHex.",
+                "It is not repeated here. Sim's encryption key goes into AGENTDB_OLD_ENCRYPTION_KEYS.",
+            )
+        return ConnectionUri(text)
 
     def __repr__(self) -> str:
         return "KeyRing(***)"

@@ -46,7 +46,7 @@ class Hosts(Facet):
     async def register_user(self, user_id: UserId, *, plan: str | None, provider: str) -> Registration:
         """The user, its budget row, and a global database that is wanted. A plan of None stays as it is."""
         async with self._control_plane.transaction() as connection:
-            with _adding():
+            with adding():
                 is_new = await connection.fetchval(query("add_user"), user_id) is not None
                 await connection.execute(query("add_budget"), user_id)
                 if plan is not None:
@@ -64,7 +64,7 @@ class Hosts(Facet):
         async with self._control_plane.transaction() as connection:
             if not await connection.fetchval(query("user_exists"), user_id):
                 raise _no_user()
-            with _adding():
+            with adding():
                 await _set_plan(connection, user_id, plan)
             rows = await connection.fetch(query("doubt_databases"), user_id)
         return [DatabaseId(row["id"]) for row in rows]
@@ -87,9 +87,9 @@ class Hosts(Facet):
         Raises Missing("user_not_found"), and Denied("forbidden") when the workspace is another user's.
         """
         async with self._control_plane.transaction() as connection:
-            with _adding():
+            with adding():
                 await connection.execute(query("add_workspace"), workspace_id, user_id, name)
-                await _check_owner(connection, workspace_id, user_id)
+                await check_owner(connection, workspace_id, user_id)
                 row = await connection.fetchrow(query("want_agent_database"), workspace_id, user_id, provider)
         return database_from(row)
 
@@ -100,7 +100,7 @@ class Hosts(Facet):
         """
         async with self._control_plane.transaction() as connection:
             with _deleting():
-                await _check_owner(connection, workspace_id, user_id)
+                await check_owner(connection, workspace_id, user_id)
                 await connection.execute(query("delete_workspace"), workspace_id, user_id)
             return await _waiting(connection, None, workspace_id)
 
@@ -119,7 +119,8 @@ async def _set_plan(connection: Connection, user_id: UserId, plan: str) -> None:
         await connection.execute(query("add_plan"), user_id, plan)
 
 
-async def _check_owner(connection: Connection, workspace_id: WorkspaceId, user_id: UserId) -> None:
+async def check_owner(connection: Connection, workspace_id: WorkspaceId, user_id: UserId) -> None:
+    """Raises Denied("forbidden") when the workspace is another user's."""
     if await connection.fetchval(query("workspace_owner"), workspace_id) not in (None, user_id):
         raise Denied(
             "forbidden",
@@ -142,7 +143,7 @@ async def _waiting(
 
 
 @contextmanager
-def _adding() -> Generator[None]:
+def adding() -> Generator[None]:
     """A row that is added may lack what it refers to, or what a host's own table wants."""
     try:
         yield

@@ -10,6 +10,7 @@ from typing import Any
 
 from agentdb_mcp.core.databases import Desired, Lease, ManagedDatabase, Observed, Provisioned
 from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.store.connect import Connection
 from agentdb_mcp.store.credentials import SEALED_COLUMNS, hold_keys, place_of
 from agentdb_mcp.store.databases import database_from
 from agentdb_mcp.store.facet import Facet
@@ -58,14 +59,7 @@ class Leases(Facet):
             row = await connection.fetchrow(query("leased"), database_id, lease.token)
             if row is None:
                 return False
-            await connection.execute(
-                query("record_provisioned"),
-                database_id,
-                provisioned.project_id,
-                provisioned.branch_id,
-                provisioned.database_name,
-                *self._sealed(database_from(row), provisioned),
-            )
+            await self._write_provisioned(connection, database_from(row), provisioned)
         return True
 
     async def record_observed(self, database_id: DatabaseId, observed: Observed, lease: Lease) -> bool:
@@ -101,6 +95,18 @@ class Leases(Facet):
     async def _record(self, name: str, database_id: DatabaseId, lease: Lease, *values: Any) -> bool:
         async with self._control_plane.connection() as connection:
             return await connection.fetchval(query(name), database_id, lease.token, *values) is not None
+
+    async def _write_provisioned(
+        self, connection: Connection, database: ManagedDatabase, made: Provisioned
+    ) -> None:
+        await connection.execute(
+            query("record_provisioned"),
+            database.id,
+            made.project_id,
+            made.branch_id,
+            made.database_name,
+            *self._sealed(database, made),
+        )
 
     def _sealed(self, database: ManagedDatabase, provisioned: Provisioned) -> list[str | None]:
         if database.desired is Desired.DELETED:

@@ -80,6 +80,31 @@ INSERT INTO workspace_database AS d (workspace_id, user_id, provider) VALUES ($1
 ON CONFLICT (workspace_id) DO UPDATE SET provider = d.provider
 RETURNING *
 
+-- name: lock_imports
+-- $1 lock
+SELECT pg_advisory_xact_lock($1)
+
+-- name: project_is_taken
+-- Whether another database lives in that project. $1 project or NULL, $2 workspace or NULL, $3 user
+SELECT EXISTS (SELECT FROM managed_database
+                WHERE neon_project_id = $1 AND provider = 'neon' AND observed_state <> 'deleted'
+                  AND (workspace_id, user_id) IS DISTINCT FROM ($2::text, $3::text))
+
+-- name: import_global_database
+-- A database that was there before us; another row in its place stays. $1 no workspace, $2 user, $3 provider,
+-- $4 ownership, $5 project
+INSERT INTO user_global_database AS d (workspace_id, user_id, provider, ownership_type, neon_project_id)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (user_id) DO UPDATE SET provider = d.provider
+RETURNING *
+
+-- name: import_database
+-- The same for a workspace's. $1 workspace, $2 user, $3 provider, $4 ownership, $5 project
+INSERT INTO workspace_database AS d (workspace_id, user_id, provider, ownership_type, neon_project_id)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (workspace_id) DO UPDATE SET provider = d.provider
+RETURNING *
+
 -- name: global_database
 -- $1 user
 SELECT * FROM user_global_database WHERE user_id = $1

@@ -12,8 +12,8 @@ from agentdb_mcp.store.connect import ControlPlane
 from agentdb_mcp.store.credentials import Credentials
 from agentdb_mcp.store.databases import Databases
 from agentdb_mcp.store.hosts import Hosts
+from agentdb_mcp.store.imports import Imports
 from agentdb_mcp.store.keys import Keys
-from agentdb_mcp.store.leases import Leases
 from agentdb_mcp.store.migrate import migrate, read_migrations
 from agentdb_mcp.store.queries import query
 from agentdb_mcp.store.rotation import Rotations
@@ -21,7 +21,7 @@ from agentdb_mcp.store.schemas import Schemas
 from agentdb_mcp.store.tokens import Tokens
 
 
-class Store(Hosts, Databases, Leases, Credentials, Rotations, Schemas, Tokens, Audits):
+class Store(Hosts, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits):
     """Everything that is asked of the control plane.
 
     Every method may raise Unavailable("control_plane_unavailable"); the next call connects again. Where the
