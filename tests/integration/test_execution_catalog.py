@@ -13,6 +13,7 @@ from agentdb_mcp.core.schema import (
     Extension,
     ForeignKey,
     Key,
+    Listing,
     Partitioning,
     TableDescription,
 )
@@ -82,7 +83,7 @@ async def test_a_database_tells_its_version_its_size_and_its_extensions(
 
 
 async def test_a_list_has_a_line_for_each_table_and_view(catalog: Catalog, target: Target) -> None:
-    found = await catalog.list_tables(target)
+    found = await catalog.list_tables(target, Listing())
     assert [(table.schema, table.name, table.kind) for table in found.tables] == [
         ("other", "customer", "table"),
         ("public", "plain", "table"),
@@ -96,7 +97,7 @@ async def test_a_list_has_a_line_for_each_table_and_view(catalog: Catalog, targe
 
 
 async def test_a_line_tells_rows_size_and_comment(catalog: Catalog, target: Target) -> None:
-    by_name = {table.name: table for table in (await catalog.list_tables(target, schema="shop")).tables}
+    by_name = {table.name: table for table in (await catalog.list_tables(target, Listing("shop"))).tables}
     customer, view = by_name["customer"], by_name["big"]
     assert (customer.estimated_rows, customer.comment) == (500, "who buys")
     assert customer.bytes is not None
@@ -117,7 +118,7 @@ async def test_a_line_tells_rows_size_and_comment(catalog: Catalog, target: Targ
 async def test_a_list_is_narrowed_by_a_pattern(
     catalog: Catalog, target: Target, pattern: str, names: list[str]
 ) -> None:
-    found = await catalog.list_tables(target, schema="shop", pattern=pattern)
+    found = await catalog.list_tables(target, Listing("shop", pattern))
     assert [table.name for table in found.tables] == names
 
 
@@ -125,8 +126,53 @@ async def test_a_list_is_bounded_and_says_so(
     catalog: Catalog, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_module, "MOST_TABLES", 2)
-    found = await catalog.list_tables(target)
-    assert (len(found.tables), found.more) == (2, True)
+    found = await catalog.list_tables(target, Listing())
+    assert (len(found.tables), found.more, found.last) == (2, True, "public.plain")
+    names: list[str] = []
+    while found.more:
+        names += [table.name for table in found.tables]
+        found = await catalog.list_tables(target, Listing(after=found.last))
+    assert names + [table.name for table in found.tables] == [
+        *("customer", "plain", "Order", "big", "counted", "customer", "visit")
+    ]
+    after_plain = await catalog.list_tables(target, Listing(after="plain"))
+    assert [table.name for table in after_plain.tables] == ["Order", "big"]
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("customer", ["other.customer", "shop.customer", "shop.Order"]),
+        ("CUST buys", ["shop.customer"]),
+        ("mail", ["shop.customer"]),
+        ("bill", ["shop.customer"]),
+        ("i", ["shop.big", "shop.customer", "shop.visit", "shop.Order", "public.plain", "other.customer"]),
+        ("customer zebra", []),
+        ("%", []),
+    ],
+)
+async def test_words_are_searched_in_names_and_comments_and_the_best_match_comes_first(
+    catalog: Catalog, target: Target, search: str, found: list[str]
+) -> None:
+    listed = await catalog.list_tables(target, Listing(search=search))
+    names = [f"{table.schema}.{table.name}" for table in listed.tables]
+    assert names == found if search != "i" else set(names) == set(found)
+
+
+async def test_a_search_names_the_columns_it_found(catalog: Catalog, target: Target) -> None:
+    (customer,) = (await catalog.list_tables(target, Listing(search="bill"))).tables
+    assert (customer.name, customer.found_in) == ("customer", ("email",))
+
+
+async def test_a_search_is_bounded_and_has_no_next_page(
+    catalog: Catalog, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "MOST_FOUND", 1)
+    found = await catalog.list_tables(target, Listing(search="customer"))
+    assert (len(found.tables), found.more, found.last) == (1, True, None)
+    for asked in (Listing(search=" "), Listing(search="x", after="y")):
+        with pytest.raises(Invalid):
+            await catalog.list_tables(target, asked)
 
 
 async def test_columns_are_told_in_full(catalog: Catalog, target: Target) -> None:
@@ -137,7 +183,7 @@ async def test_columns_are_told_in_full(catalog: Catalog, target: Target) -> Non
             "name", "character varying(40)", True, "'nobody'::character varying", None, None, None
         ),
         ColumnDescription("loud", "text", True, None, None, "upper((name)::text)", None),
-        ColumnDescription("feels", "shop.mood[]", True, None, None, None, None),
+        ColumnDescription("feels", "shop.mood[]", True, None, None, None, None, ("good", "bad")),
     )
 
 
@@ -170,6 +216,55 @@ async def test_foreign_keys_are_told_from_both_ends(catalog: Catalog, target: Ta
 async def test_an_index_keeps_its_order_and_its_condition(catalog: Catalog, target: Target) -> None:
     indexes = {index.name: index.definition for index in (await described(catalog, target, "Order")).indexes}
     assert indexes["order_totals"].endswith("(total DESC) WHERE (total > (0)::numeric)")
+
+
+async def test_row_security_and_inheritance_are_told(catalog: Catalog, target: Target, pools: Pools) -> None:
+    runner = Runner(pools)
+    for statement in (
+        "CREATE SCHEMA safe",
+        "CREATE TABLE safe.base (id int, owner text)",
+        "CREATE TABLE safe.heir () INHERITS (safe.base)",
+        "ALTER TABLE safe.base ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY own ON safe.base FOR UPDATE USING (owner = 'me') WITH CHECK (id > 0)",
+        "CREATE POLICY no ON safe.base AS RESTRICTIVE USING (id < 9)",
+    ):
+        await runner.run(target, ddl(statement), [], Caps())
+    try:
+        base = await catalog.describe_table(target, "safe.base")
+        assert base.row_security == "enabled"
+        assert base.policies == (
+            Definition("no", "RESTRICTIVE FOR ALL TO public USING ((id < 9))"),
+            Definition("own", "FOR UPDATE TO public USING ((owner = 'me'::text)) WITH CHECK ((id > 0))"),
+        )
+        heir = await catalog.describe_table(target, "safe.heir")
+        assert (base.inherited_by, heir.inherits) == (("safe.heir",), ("safe.base",))
+        assert (heir.row_security, heir.policies, base.inherits) == (None, (), ())
+    finally:
+        await runner.run(target, ddl("DROP SCHEMA safe CASCADE"), [], Caps())
+
+
+async def test_sample_values_are_few_short_and_only_there_when_asked_for(
+    catalog: Catalog, target: Target, pools: Pools
+) -> None:
+    runner = Runner(pools)
+    await runner.run(target, ddl('CREATE TABLE shop.odd ("a ""b" text, n int[], void text)'), [], Caps())
+    try:
+        await runner.run(target, write("INSERT INTO shop.odd SELECT repeat('x', 200), '{1,2}'"), [], Caps())
+        await runner.run(
+            target, write("INSERT INTO shop.odd SELECT 'y' FROM generate_series(1, 9)"), [], Caps()
+        )
+        assert [column.samples for column in (await described(catalog, target, "odd")).columns] == [()] * 3
+        asked = await catalog.describe_table(target, "shop.odd", samples=1_000)
+        assert [column.samples for column in asked.columns] == [("x" * 80 + "…", "y"), ("{1,2}",), ()]
+        one = await catalog.describe_table(target, "shop.odd", samples=1)
+        assert one.columns[0].samples == ("x" * 80 + "…",)
+        for view in ("big", "visit", "counted"):
+            assert (await catalog.describe_table(target, view, schema="shop", samples=2)).columns
+        assert not any(
+            column.samples for column in (await catalog.describe_table(target, "big", samples=-1)).columns
+        )
+    finally:
+        await runner.run(target, ddl("DROP TABLE shop.odd"), [], Caps())
 
 
 async def test_a_view_shows_its_query(catalog: Catalog, target: Target) -> None:
@@ -247,7 +342,7 @@ async def test_what_the_reader_may_not_read_is_not_there(
     await runner.run(target, ddl("CREATE TABLE shop.hidden (id int)"), [], Caps())
     await runner.run(target, ddl(f"REVOKE ALL ON shop.hidden FROM {reader}"), [], Caps())
     try:
-        assert "hidden" not in [table.name for table in (await catalog.list_tables(target)).tables]
+        assert "hidden" not in [table.name for table in (await catalog.list_tables(target, Listing())).tables]
         with pytest.raises(Missing):
             await catalog.describe_table(target, "hidden", schema="shop")
     finally:
@@ -265,10 +360,10 @@ async def test_names_are_data_whatever_they_hold(catalog: Catalog, target: Targe
 async def test_each_answer_takes_few_round_trips(catalog: Catalog, target: Target) -> None:
     async with watched(target.reader) as (line, port):
         far = Target(target.database_id, target.kind, "agent", target.writer, through(target.reader, port))
-        await catalog.list_tables(far)
+        await catalog.list_tables(far, Listing())
         await catalog.describe_table(far, "plain")
         line.clear()
-        await catalog.list_tables(far)
+        await catalog.list_tables(far, Listing())
         assert line.round_trips == 1
         await catalog.describe_table(far, "plain")
         assert line.round_trips == 3
@@ -277,7 +372,7 @@ async def test_each_answer_takes_few_round_trips(catalog: Catalog, target: Targe
 async def test_an_empty_database_has_an_empty_list(control_uri: ConnectionUri) -> None:
     pools = Pools(PoolLimits())
     empty = Target("empty", "agent", "agent", control_uri, control_uri)  # pyright: ignore[reportArgumentType]
-    found = await Catalog(pools).list_tables(empty)
+    found = await Catalog(pools).list_tables(empty, Listing())
     assert (found.tables, found.more) == ((), False)
     await pools.close()
 
@@ -286,6 +381,6 @@ async def test_rows_are_estimated_from_live_statistics_before_the_first_analyze(
     catalog: Catalog, target: Target, pools: Pools
 ) -> None:
     await Runner(pools).run(target, write("INSERT INTO plain SELECT generate_series(1, 3)"), [], Caps())
-    (plain,) = (await catalog.list_tables(target, pattern="plain")).tables
+    (plain,) = (await catalog.list_tables(target, Listing(pattern="plain"))).tables
     assert plain.estimated_rows is not None
     assert 0 <= plain.estimated_rows <= 3

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import jsonschema
 
@@ -33,7 +34,7 @@ FULL = TableDescription(
         ColumnDescription("code", "text", False, "'x'::text", None, None, "Printed on the parcel"),
         ColumnDescription("Net Sum", "numeric(12,2)", True, None, None, None, None),
         ColumnDescription("gross", "numeric", True, None, None, '"Net Sum" * 1.2', None),
-        ColumnDescription("customer", "bigint", True, None, None, None, None),
+        ColumnDescription("customer", "mood", True, None, None, None, None, ("good", "bad"), ("good",)),
     ),
     primary_key=Key("orders_pkey", ("id",)),
     unique_keys=(Key("orders_code_key", ("code", "customer")),),
@@ -47,6 +48,10 @@ FULL = TableDescription(
         Definition("orders_gross", "CREATE INDEX orders_gross ON public.orders USING btree (gross)"),
     ),
     triggers=(Definition("t", "CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION f()"),),
+    row_security="enabled",
+    policies=(Definition("own", "FOR ALL TO public USING ((id > 0))"),),
+    inherits=("base",),
+    inherited_by=("heir",),
     view_definition=None,
     partitioning=Partitioning(
         "RANGE (id)", (Definition("orders_1", "FOR VALUES FROM (1) TO (9)"),), None, None
@@ -90,8 +95,12 @@ def test_an_empty_database_has_no_tables_and_no_marks() -> None:
 
 
 def test_a_list_that_was_cut_says_so() -> None:
-    text = tables.listed(Kind.AGENT, TableList((ORDERS,), more=True)).text
-    assert text.endswith("\nThere are more: narrow the list by schema or pattern.")
+    listed = tables.listed(Kind.AGENT, TableList((ORDERS,), more=True, last="public.orders"))
+    assert listed.text.endswith("\nThere are more: narrow the list, or go on with after = the last name.")
+    assert listed.structured["after"] == "public.orders"
+    searched = tables.listed(Kind.AGENT, TableList((replace(ORDERS, found_in=("a b", "c")),), more=True))
+    assert searched.text.endswith("\nThere are more: narrow the list, or search for more words.")
+    assert block(searched.text)[0].endswith(', found in "a b", c')
 
 
 def test_a_description_tells_everything_a_statement_needs() -> None:
@@ -104,7 +113,7 @@ def test_a_description_tells_everything_a_statement_needs() -> None:
         "code text not null default 'x'::text, \"Printed on the parcel\"",
         '"Net Sum" numeric(12,2)',
         'gross numeric generated as "Net Sum" * 1.2',
-        "customer bigint",
+        'customer mood one of ["good","bad"] e.g. ["good"]',
         "primary key (id)",
         "unique (code, customer)",
         "check orders_check: CHECK (gross > 0)",
@@ -112,6 +121,10 @@ def test_a_description_tells_everything_a_statement_needs() -> None:
         "referenced by line (order_id) -> (id) on update set null",
         "index CREATE INDEX orders_gross ON public.orders USING btree (gross)",
         "trigger CREATE TRIGGER t BEFORE INSERT ON orders EXECUTE FUNCTION f()",
+        "row security enabled",
+        "policy own: FOR ALL TO public USING ((id > 0))",
+        "inherits base",
+        "inherited by heir",
         "partitioned by RANGE (id)",
         "partition orders_1 FOR VALUES FROM (1) TO (9)",
     ]
@@ -133,6 +146,10 @@ def test_a_view_shows_its_definition_and_a_partition_its_parent() -> None:
         referenced_by=(),
         indexes=(),
         triggers=(),
+        row_security=None,
+        policies=(),
+        inherits=(),
+        inherited_by=(),
         view_definition=" SELECT 1\n   FROM t;",
         partitioning=Partitioning(None, (), "whole", "FOR VALUES IN (1)"),
     )
@@ -148,7 +165,11 @@ def test_no_name_comment_or_definition_can_leave_its_line() -> None:
     assert len(block(tables.listed(Kind.AGENT, hostile_list).text)) == 1
     hostile = TableDescription(
         summary=TableSummary(HOSTILE, HOSTILE, "table", None, None, HOSTILE),
-        columns=(ColumnDescription(HOSTILE, HOSTILE, True, HOSTILE, None, HOSTILE, HOSTILE),),
+        columns=(
+            ColumnDescription(
+                HOSTILE, HOSTILE, True, HOSTILE, None, HOSTILE, HOSTILE, (HOSTILE,), (HOSTILE,)
+            ),
+        ),
         primary_key=Key(HOSTILE, (HOSTILE,)),
         unique_keys=(Key(HOSTILE, (HOSTILE,)),),
         checks=(Definition(HOSTILE, HOSTILE),),
@@ -156,16 +177,20 @@ def test_no_name_comment_or_definition_can_leave_its_line() -> None:
         referenced_by=(ForeignKey(HOSTILE, (HOSTILE,), HOSTILE, HOSTILE, (HOSTILE,), "CASCADE", "CASCADE"),),
         indexes=(Definition("i", HOSTILE),),
         triggers=(Definition(HOSTILE, HOSTILE),),
+        row_security="forced",
+        policies=(Definition(HOSTILE, HOSTILE),),
+        inherits=(HOSTILE,),
+        inherited_by=(HOSTILE,),
         view_definition=HOSTILE,
         partitioning=Partitioning(HOSTILE, (Definition(HOSTILE, HOSTILE),), HOSTILE, HOSTILE),
     )
-    assert len(block(tables.described(Kind.AGENT, hostile).text)) == 14
+    assert len(block(tables.described(Kind.AGENT, hostile).text)) == 18
 
 
 def test_a_long_comment_is_cut_in_a_list_and_whole_in_a_description() -> None:
     talkative = TableSummary("public", "t", "table", 0, 0, "c" * 5_000)
     assert len(tables.listed(Kind.AGENT, TableList((talkative,), more=False)).text) < 400
-    described = TableDescription(talkative, (), None, (), (), (), (), (), (), None, None)
+    described = TableDescription(talkative, (), None, (), (), (), (), (), (), None, (), (), (), None, None)
     assert "c" * 5_000 in tables.described(Kind.AGENT, described).text
 
 

@@ -59,6 +59,9 @@ def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
         "schema",
         "pattern",
         "since",
+        "search",
+        "after",
+        "samples",
         "table",
     }
 

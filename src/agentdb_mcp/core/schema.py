@@ -18,6 +18,21 @@ class TableSummary:
     bytes: int | None
     """On disk, with indexes and what is stored out of line; None for views."""
     comment: str | None
+    found_in: tuple[str, ...] = ()
+    """Columns that a search found, by their name or comment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which tables to list; None is any."""
+
+    schema: str | None = None
+    pattern: str | None = None
+    """Names LIKE this, upper and lower case alike."""
+    after: str | None = None
+    """`schema.name` of the last one listed before; `public` where no schema is named."""
+    search: str | None = None
+    """Words that names or comments, of the table or its columns, must hold; best matches first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,8 @@ class TableList:
     tables: tuple[TableSummary, ...]
     more: bool
     """Whether there are others beyond the limit of a list."""
+    last: str | None = None
+    """What `Listing.after` takes to go on; None for a search and when there are no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,10 @@ class ColumnDescription:
     generated: str | None
     """The expression a generated column is computed by."""
     comment: str | None
+    values: tuple[str, ...] = ()
+    """The labels of an enum type, in order."""
+    samples: tuple[str, ...] = ()
+    """A few values as PostgreSQL's text, cut short; only when asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +122,12 @@ class TableDescription:
     referenced_by: tuple[ForeignKey, ...]
     indexes: tuple[Definition, ...]
     triggers: tuple[Definition, ...]
+    row_security: Literal["enabled", "forced"] | None
+    policies: tuple[Definition, ...]
+    inherits: tuple[str, ...]
+    """Tables it inherits from, other than as a partition."""
+    inherited_by: tuple[str, ...]
+    """The first hundred."""
     view_definition: str | None
     partitioning: Partitioning | None
 

@@ -3,12 +3,14 @@
 import difflib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, Literal, LiteralString, cast
 
 from agentdb_mcp import assets
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, Missing
+from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.core.results import Caps, Cell, JsonValue
 from agentdb_mcp.core.schema import (
     ColumnDescription,
@@ -17,6 +19,7 @@ from agentdb_mcp.core.schema import (
     Extension,
     ForeignKey,
     Key,
+    Listing,
     Partitioning,
     Stake,
     TableDescription,
@@ -27,11 +30,22 @@ from agentdb_mcp.core.shapes import KINDS
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.runner import Runner
 
-MOST_TABLES: Final = 500
+MOST_TABLES: Final = 200
 """Tables in one list."""
+
+MOST_FOUND: Final = 50
+"""Tables that one search finds."""
+
+MOST_WORDS: Final = 10
+"""Words of a search that are looked at."""
+
+MOST_SAMPLES: Final = 5
+LONGEST_SAMPLE: Final = 80
+"""Characters of a sample value; the statement below asks for one more, to see which were cut."""
 
 _MOST_NAMES: Final = 2_000
 _CAPS: Final = Caps(rows=_MOST_NAMES, bytes=8_000_000, seconds=15.0)
+_SAMPLE_CAPS: Final = Caps(rows=MOST_SAMPLES, bytes=4_000_000, seconds=5.0)
 
 _FILE: Final = Path(__file__).with_name("catalog.sql")
 
@@ -42,17 +56,24 @@ class Catalog:
     def __init__(self, pools: Pools) -> None:
         self._runner = Runner(pools)
 
-    async def list_tables(
-        self, target: Target, *, schema: str | None = None, pattern: str | None = None
-    ) -> TableList:
-        """The tables and views the agent can read, narrowed to a schema or to names LIKE the pattern."""
-        rows = await self._read(target, "list_tables", schema, pattern, MOST_TABLES + 1)
-        return TableList(tuple(_summary(row) for row in rows[:MOST_TABLES]), more=len(rows) > MOST_TABLES)
+    async def list_tables(self, target: Target, asked: Listing) -> TableList:
+        """The tables and views the agent can read that were asked for, by name or best match first.
+
+        Raises Invalid("bad_argument") for a search that names no word or that is to go on.
+        """
+        words = None if asked.search is None else _words(asked)
+        after = asked.after if asked.after is None or "." in asked.after else f"public.{asked.after}"
+        most = MOST_TABLES if words is None else MOST_FOUND
+        rows = await self._read(target, "list_tables", asked.schema, asked.pattern, after, words, most + 1)
+        tables = tuple(replace(_summary(row[:6]), found_in=tuple(_items(row[6]))) for row in rows[:most])
+        more = len(rows) > most
+        last = f"{tables[-1].schema}.{tables[-1].name}" if more and words is None else None
+        return TableList(tables, more, last)
 
     async def describe_table(
-        self, target: Target, table: str, *, schema: str | None = None
+        self, target: Target, table: str, *, schema: str | None = None, samples: int = 0
     ) -> TableDescription:
-        """One table or view in full; `table` may be `schema.name`.
+        """One table or view in full; `table` may be `schema.name`; so many values of each column.
 
         Raises Missing("table_not_found") with the nearest names as its hint, and Invalid("bad_argument") for
         a name that several schemas have while none of them is on the search path.
@@ -70,7 +91,10 @@ class Catalog:
         rows = await self._read(target, "describe_table", oid)
         if not rows:
             raise await self._missing(target, table, schema)
-        return _description(rows[0])
+        described = _description(rows[0])
+        if samples <= 0:
+            return described
+        return await self._with_samples(target, described, min(samples, MOST_SAMPLES))
 
     async def stakes(
         self, target: Target, names: Sequence[tuple[str | None, str | None]]
@@ -95,6 +119,22 @@ class Catalog:
             extensions=tuple(Extension(*extension) for extension in _items(extensions)),
         )
 
+    async def _with_samples(self, target: Target, table: TableDescription, count: int) -> TableDescription:
+        """Values of the first rows that come, read by the reader like everything, within their own caps."""
+        if not table.columns:
+            return table
+        cells = ", ".join(f"left({quote_identifier(column.name)}::text, 81)" for column in table.columns)
+        where = f"{quote_identifier(table.summary.schema)}.{quote_identifier(table.summary.name)}"
+        rows = (
+            await self._runner.read(target, f"SELECT {cells} FROM {where} LIMIT $1", (count,), _SAMPLE_CAPS)
+        ).rows
+        values = zip(*rows, strict=True) if rows else ((),) * len(table.columns)
+        columns = (
+            replace(column, samples=tuple(dict.fromkeys(map(_sample, filter(_is_there, cells)))))
+            for column, cells in zip(table.columns, values, strict=True)
+        )
+        return replace(table, columns=tuple(columns))
+
     async def _read(self, target: Target, name: str, *params: Any) -> tuple[tuple[Cell, ...], ...]:
         found = await self._runner.read(target, _query(name), cast("tuple[JsonValue, ...]", params), _CAPS)
         if found.truncated == "bytes":
@@ -107,6 +147,28 @@ class Catalog:
         near = _nearest(table, readable)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Ask list_tables for the names there are."
         return Missing("table_not_found", f'There is no table or view "{table}"{where}.', hint)
+
+
+def _words(asked: Listing) -> list[str]:
+    words = (asked.search or "").lower().split()[:MOST_WORDS]
+    if not words:
+        raise Invalid("bad_argument", "search names no word.", "List the tables without it.")
+    if asked.after is not None:
+        raise Invalid(
+            "bad_argument",
+            f"A search gives its {MOST_FOUND} best matches; after does not go with it.",
+            "Search for more words, or within a schema.",
+        )
+    return words
+
+
+def _sample(cell: Cell) -> str:
+    text = str(cell)
+    return text if len(text) <= LONGEST_SAMPLE else f"{text[:LONGEST_SAMPLE]}…"
+
+
+def _is_there(cell: Cell) -> bool:
+    return cell is not None
 
 
 def _nearest(table: str, readable: list[str]) -> list[str]:
@@ -135,13 +197,13 @@ def _description(row: tuple[Cell, ...]) -> TableDescription:
     columns, primary, unique, checks, foreign, referenced, indexes, triggers = (
         _items(cell) for cell in row[6:14]
     )
-    view, key, partitions, parent, bound = row[14:]
+    row_security, policies, inherits, heirs, view, key, partitions, parent, bound = row[14:]
     partitioning = Partitioning(
         key=_text(key), partitions=_definitions(_items(partitions)), parent=_text(parent), bound=_text(bound)
     )
     return TableDescription(
         summary=_summary(row[:6]),
-        columns=tuple(ColumnDescription(*column) for column in columns),
+        columns=tuple(map(_column, columns)),
         primary_key=next(iter(_keys(primary)), None),
         unique_keys=_keys(unique),
         checks=_definitions(checks),
@@ -149,12 +211,20 @@ def _description(row: tuple[Cell, ...]) -> TableDescription:
         referenced_by=_foreign_keys(referenced),
         indexes=_definitions(indexes),
         triggers=_definitions(triggers),
+        row_security=cast("Literal['enabled', 'forced'] | None", row_security),
+        policies=_definitions(_items(policies)),
+        inherits=tuple(_items(inherits)),
+        inherited_by=tuple(_items(heirs)),
         view_definition=_text(view),
         partitioning=partitioning if key or parent else None,
     )
 
 
-def _items(cell: Cell) -> list[list[Any]]:
+def _column(item: list[Any]) -> ColumnDescription:
+    return ColumnDescription(*item[:7], values=tuple(item[7] or ()))
+
+
+def _items(cell: Cell) -> list[Any]:
     return json.loads(str(cell)) if cell is not None else []
 
 

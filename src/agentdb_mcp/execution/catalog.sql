@@ -2,9 +2,12 @@
 -- nothing runs with more rights than the agent's own. Each query has a name, a line of prose, and its parameters.
 
 -- name: list_tables
--- Tables and views, but not PostgreSQL's own or extensions'. $1 schema or NULL, $2 LIKE pattern or NULL, $3 limit
-WITH listed AS (
-    SELECT c.oid, n.nspname, c.relname, c.relkind
+-- Tables and views, but not PostgreSQL's own or extensions'. Words are searched in names and comments of tables and
+-- of their columns: all must be found, and where decides the order. $1 schema or NULL, $2 LIKE pattern or NULL,
+-- $3 schema.name to go on after or NULL, $4 words in lower case or NULL, $5 limit
+WITH candidates AS (
+    SELECT c.oid, n.nspname, c.relname, c.relkind, n.nspname || '.' || c.relname AS full_name,
+           obj_description(c.oid, 'pg_class') AS comment
       FROM pg_class c
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -13,14 +16,35 @@ WITH listed AS (
        AND n.nspname !~ '^pg_(toast|temp)'
        AND ($1::text IS NULL OR n.nspname = $1)
        AND ($2::text IS NULL OR c.relname ILIKE $2)
+       AND ($3::text IS NULL OR n.nspname || '.' || c.relname > $3 COLLATE "C")
        AND has_schema_privilege(n.oid, 'USAGE')
        AND has_any_column_privilege(c.oid, 'SELECT')
        AND NOT EXISTS (SELECT FROM pg_depend d
                         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-     ORDER BY n.nspname, c.relname
-     LIMIT $3::int
+), columns AS (
+    SELECT a.attrelid, a.attnum, a.attname, w.word,
+           CASE WHEN strpos(lower(a.attname), w.word) > 0 THEN 4 ELSE 5 END AS rank
+      FROM candidates c
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN unnest($4::text[]) AS w (word)
+        ON strpos(lower(a.attname), w.word) > 0 OR strpos(lower(col_description(a.attrelid, a.attnum)), w.word) > 0
+), ranks AS (
+    SELECT c.oid, least(CASE WHEN lower(c.relname) = w.word THEN 0
+                             WHEN starts_with(lower(c.relname), w.word) THEN 1
+                             WHEN strpos(lower(c.relname), w.word) > 0 THEN 2
+                             WHEN strpos(lower(c.comment), w.word) > 0 THEN 3 END,
+                        (SELECT min(h.rank) FROM columns h WHERE h.attrelid = c.oid AND h.word = w.word)) AS rank
+      FROM candidates c, unnest($4::text[]) AS w (word)
+), listed AS (
+    SELECT c.*, r.rank
+      FROM candidates c
+      LEFT JOIN (SELECT oid, sum(rank) AS rank FROM ranks GROUP BY oid HAVING count(*) = count(rank)) r USING (oid)
+     WHERE $4::text[] IS NULL OR r.rank IS NOT NULL
+     ORDER BY r.rank, c.full_name COLLATE "C"
+     LIMIT $5::int
 )
-SELECT l.nspname, l.relname, l.relkind::text, size.estimated_rows, size.bytes, obj_description(l.oid, 'pg_class')
+SELECT l.nspname, l.relname, l.relkind::text, size.estimated_rows, size.bytes, l.comment,
+       (SELECT json_agg(DISTINCT h.attname) FROM columns h WHERE h.attrelid = l.oid)
   FROM listed l
   LEFT JOIN LATERAL (
     SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_stat_get_live_tuples(p.oid) END)::int8
@@ -29,7 +53,7 @@ SELECT l.nspname, l.relname, l.relkind::text, size.estimated_rows, size.bytes, o
       FROM (SELECT l.oid AS relid UNION SELECT relid FROM pg_partition_tree(l.oid)) part
       JOIN pg_class p ON p.oid = part.relid AND p.relkind IN ('r', 'm')
   ) size ON true
- ORDER BY l.nspname, l.relname
+ ORDER BY l.rank, l.full_name COLLATE "C"
 
 -- name: find_table
 -- The tables a name can mean, the one the search path finds first. $1 name or schema.name, $2 schema or NULL
@@ -77,8 +101,11 @@ SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, o
                    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
                    CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
                    CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
-                   col_description(c.oid, a.attnum)) ORDER BY a.attnum)
+                   col_description(c.oid, a.attnum),
+                   (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)
+                      FROM pg_enum e WHERE e.enumtypid IN (t.oid, t.typelem))) ORDER BY a.attnum)
           FROM pg_attribute a
+          JOIN pg_type t ON t.oid = a.atttypid
           LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
        (SELECT json_agg(json_build_array(k.conname, k.own))
@@ -97,6 +124,21 @@ SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, o
           FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = c.oid) AS indexes,
        (SELECT json_agg(json_build_array(t.tgname, pg_get_triggerdef(t.oid, true)) ORDER BY t.tgname)
           FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+       CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'enabled' END AS row_security,
+       (SELECT json_agg(json_build_array(p.polname, concat_ws(' ',
+                   CASE WHEN NOT p.polpermissive THEN 'RESTRICTIVE' END,
+                   CASE p.polcmd WHEN 'r' THEN 'FOR SELECT' WHEN 'a' THEN 'FOR INSERT' WHEN 'w' THEN 'FOR UPDATE'
+                                 WHEN 'd' THEN 'FOR DELETE' ELSE 'FOR ALL' END,
+                   'TO ' || (SELECT string_agg(CASE role WHEN 0 THEN 'public' ELSE pg_get_userbyid(role)::text END, ', ')
+                               FROM unnest(p.polroles) AS role),
+                   'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+                   'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')')) ORDER BY p.polname)
+          FROM pg_policy p WHERE p.polrelid = c.oid) AS policies,
+       (SELECT json_agg(i.inhparent::regclass::text ORDER BY i.inhseqno)
+          FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition) AS inherits,
+       (SELECT json_agg(heir.name ORDER BY heir.name)
+          FROM (SELECT i.inhrelid::regclass::text AS name
+                  FROM pg_inherits i WHERE i.inhparent = c.oid AND c.relkind <> 'p' ORDER BY 1 LIMIT 100) heir) AS heirs,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid, true) END AS view_definition,
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_key,
        (SELECT json_agg(json_build_array(part.name, part.bound) ORDER BY part.name)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.schema import DatabaseFacts, Limits, TableDescription, TableList
+from agentdb_mcp.core.schema import DatabaseFacts, Limits, Listing, TableDescription, TableList
 from agentdb_mcp.core.shapes import SchemaHistory
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.access import AccessService
@@ -27,23 +27,21 @@ class SchemaService:
         self.limits = limits
         """What holds for the caller's statements."""
 
-    async def list_tables(
-        self, principal: Principal, kind: Kind, *, schema: str | None = None, pattern: str | None = None
-    ) -> TableList:
-        """The tables and views, a line each; narrowed to a schema or a LIKE pattern when given."""
+    async def list_tables(self, principal: Principal, kind: Kind, asked: Listing) -> TableList:
+        """The tables and views, a line each. Raises Invalid("bad_argument") for an odd search."""
         async with self._turns.turn(principal.workspace_id):
             target = await self._access.resolve(principal, kind)
             await self._versions.look(target)
-            return await self._catalog.list_tables(target, schema=schema, pattern=pattern)
+            return await self._catalog.list_tables(target, asked)
 
     async def describe_table(
-        self, principal: Principal, kind: Kind, table: str, *, schema: str | None = None
+        self, principal: Principal, kind: Kind, table: str, *, schema: str | None = None, samples: int = 0
     ) -> TableDescription:
-        """One table in full. Raises Missing("table_not_found") with the nearest names."""
+        """One table in full, with a few values when asked. Raises Missing("table_not_found")."""
         async with self._turns.turn(principal.workspace_id):
             target = await self._access.resolve(principal, kind)
             await self._versions.look(target)
-            return await self._catalog.describe_table(target, table, schema=schema)
+            return await self._catalog.describe_table(target, table, schema=schema, samples=samples)
 
     async def database_facts(self, principal: Principal, kind: Kind) -> DatabaseFacts:
         """What the database is."""

@@ -12,6 +12,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import Asked, ResultSet
+from agentdb_mcp.core.schema import Listing
 from agentdb_mcp.entrypoints.mcp import render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 Arguments = Mapping[str, Any]
 
+_LISTING = ("schema", "pattern", "after", "search")
 
 Work = Callable[[Kind, Arguments], Awaitable[ToolAnswer]]
 
@@ -149,13 +151,17 @@ class AgentTools:
             found = await self._schema.changes(self._principal, kind, since=arguments["since"])
             return versions.changed(kind, found)
         found = await self._schema.list_tables(
-            self._principal, kind, schema=arguments.get("schema"), pattern=arguments.get("pattern")
+            self._principal, kind, Listing(**{key: arguments.get(key) for key in _LISTING})
         )
         return tables.listed(kind, found)
 
     async def _describe_table(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         found = await self._schema.describe_table(
-            self._principal, kind, arguments["table"], schema=arguments.get("schema")
+            self._principal,
+            kind,
+            arguments["table"],
+            schema=arguments.get("schema"),
+            samples=arguments.get("samples", 0),
         )
         return tables.described(kind, found)
 

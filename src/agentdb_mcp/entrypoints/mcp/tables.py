@@ -29,19 +29,25 @@ _USUAL_SCHEMA: Final = "public"
 _LONGEST_COMMENT: Final = 200
 """Characters of a comment in a list; a description shows all of it."""
 
+_MOST_FOUND: Final = 8
+"""Columns named of a table that a search found."""
+
 _NO_ACTION: Final = "NO ACTION"
 
 
 def listed(kind: Kind, found: TableList) -> ToolAnswer:
     """The answer of `list_tables`."""
     count = "1 table" if len(found.tables) == 1 else f"{len(found.tables)} tables"
-    more = "There are more: narrow the list by schema or pattern." if found.more else ""
+    further = "search for more words" if found.last is None else "go on with after = the last name"
+    more = f"There are more: narrow the list, or {further}." if found.more else ""
+    next_page = {} if found.last is None else {"after": found.last}
     return ToolAnswer(
         lines(f"{kind}: {count}", data_block([_summary_line(table) for table in found.tables]), more),
         {
             "database": str(kind),
             "tables": [without_nothing(table) for table in found.tables],
             "more": found.more,
+            **next_page,
         },
     )
 
@@ -86,7 +92,10 @@ def _extension(extension: Extension) -> str:
 
 def _summary_line(table: TableSummary) -> str:
     comment = clipped(table.comment, _LONGEST_COMMENT)
-    return ", ".join([_qualified(table.schema, table.name), table.kind, *_measures(table), *_quoted(comment)])
+    found = [f"found in {', '.join(map(name_text, table.found_in[:_MOST_FOUND]))}"] if table.found_in else []
+    return ", ".join(
+        [_qualified(table.schema, table.name), table.kind, *_measures(table), *_quoted(comment), *found]
+    )
 
 
 def _description(found: TableDescription) -> Iterator[str]:
@@ -102,6 +111,13 @@ def _description(found: TableDescription) -> Iterator[str]:
     yield from (_reference("referenced by", key) for key in found.referenced_by)
     yield from (one_line(f"index {index.definition}") for index in found.indexes if index.name not in keys)
     yield from (one_line(f"trigger {trigger.definition}") for trigger in found.triggers)
+    if found.row_security is not None:
+        yield f"row security {found.row_security}"
+    yield from (
+        one_line(f"policy {name_text(policy.name)}: {policy.definition}") for policy in found.policies
+    )
+    yield from (one_line(f"inherits {name}") for name in found.inherits)
+    yield from (one_line(f"inherited by {name}") for name in found.inherited_by)
     if found.partitioning is not None:
         yield from _partitions(found.partitioning)
     if found.view_definition is not None:
@@ -118,6 +134,10 @@ def _column(column: ColumnDescription) -> str:
         parts.append(f"identity {column.identity}")
     if column.generated is not None:
         parts.append(f"generated as {column.generated}")
+    if column.values:
+        parts.append(f"one of {to_json(column.values).decode()}")
+    if column.samples:
+        parts.append(f"e.g. {to_json(column.samples).decode()}")
     return ", ".join([one_line(" ".join(parts)), *_quoted(column.comment)])
 
 

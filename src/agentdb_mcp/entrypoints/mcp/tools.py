@@ -165,10 +165,11 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                 {
                     "schema": {"type": "string", "description": "Only this schema."},
                     "pattern": {"type": "string", "description": "Only names LIKE this, e.g. order%."},
+                    "search": {"type": "string", "description": "Words in names or comments, columns' too."},
+                    "after": {"type": "string", "description": "Go on after this name."},
                     "since": {
                         "type": "integer",
-                        "minimum": 0,
-                        "description": "A schema_version: only what changed after it.",
+                        "description": "Only what changed since this schema_version.",
                     },
                     "database": database,
                 }
@@ -185,11 +186,12 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             name="describe_table",
             title="Describe a table",
             description="One table or view in full: columns, keys, indexes, checks, foreign keys both ways, "
-            "comments.",
+            "policies, comments.",
             input_schema=_arguments(
                 {
                     "table": {"type": "string", "description": "Its name, or schema.name."},
                     "schema": {"type": "string"},
+                    "samples": {"type": "integer", "description": "Values to show of each column, up to 5."},
                     "database": database,
                 },
                 "table",
