@@ -234,12 +234,15 @@ def test_an_agent_reads_page_by_page(home: Path, workspace: str) -> None:
         while page["structuredContent"]["truncated"]:
             cursor = page["structuredContent"]["next_cursor"]
             assert cursor in page["content"][0]["text"]
+            first, last = len(seen) - page["structuredContent"]["row_count"] + 1, len(seen)
+            assert page["content"][0]["text"].startswith(f"agent: rows {first}-{last} of about 10\n")
             again = host.call("query", cursor=cursor)["structuredContent"]
             page = host.call("query", cursor=cursor)
             assert again["rows"] == page["structuredContent"]["rows"]
             seen += page["structuredContent"]["rows"]
         assert seen == [[number] for number in range(1, 11)]
         assert "next_cursor" not in page["structuredContent"]
+        assert page["content"][0]["text"].startswith("agent: rows 9-10 of 10\n")
 
 
 def test_a_cursor_keeps_to_its_statement_its_database_and_its_rows(home: Path, workspace: str) -> None:

@@ -137,6 +137,36 @@ def test_an_answer_with_whole_cells_lists_none_as_cut() -> None:
     assert "cut" not in render.rows(Kind.AGENT, found(("…[+7 of 9 chars]",))).structured
 
 
+@pytest.mark.parametrize(
+    ("place", "head", "counted"),
+    [
+        ({"truncated": "rows"}, "rows 1-2", {}),
+        ({"truncated": "tokens", "total": 12_345}, "rows 1-2 of 12,345", {"total": 12_345}),
+        ({"truncated": "rows", "estimate": 1_987_654}, "rows 1-2 of about 2,000,000", {"estimate": 1_987_654}),
+        ({"truncated": "rows", "estimate": 37, "offset": 1_000}, "rows 1,001-1,002 of about 37", {"estimate": 37}),
+        ({"total": 1_002, "offset": 1_000}, "rows 1,001-1,002 of 1,002", {"total": 1_002}),
+        ({"total": 2}, "2 rows", {}),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_result_says_which_and_of_how_many(
+    place: dict[str, Any], head: str, counted: dict[str, int]
+) -> None:
+    answer = render.rows(Kind.AGENT, found(("a",), ("b",), **place))
+    assert answer.text.splitlines()[0] == f"agent: {head}"
+    assert {name: answer.structured.get(name) for name in counted} == counted
+    assert {"total", "estimate"} & set(answer.structured) == set(counted)
+
+
+def test_the_rows_that_follow_count_those_before() -> None:
+    page = found(("a",), truncated="rows", total=3)
+    assert (page.after(10, 500).offset, page.after(10, 500).total, page.after(10, 500).estimate) == (
+        10,
+        13,
+        None,
+    )
+    assert found(("a",), truncated="rows").after(10, 500).estimate == 500
+
+
 def test_a_change_says_how_many_rows_it_touched() -> None:
     answer = render.changes(Kind.AGENT, ResultSet((), (), "INSERT 0 3", affected=3))
     assert answer.text == "agent: 3 rows affected"

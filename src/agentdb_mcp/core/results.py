@@ -97,6 +97,12 @@ class ResultSet:
     """Rows touched, for INSERT, UPDATE, DELETE and MERGE."""
     truncated: str | None = None
     """None, or why rows are missing: `rows`, `bytes` or `tokens`."""
+    offset: int = 0
+    """Rows of the same reading that were given before."""
+    total: int | None = None
+    """Rows of the whole reading, those before included, where they were counted on the way."""
+    estimate: int | None = None
+    """The planner's guess at them, where they were not."""
     cut: tuple[CutCell, ...] = ()
     """The cells that are not whole; row by row."""
     longest: int = 0
@@ -106,6 +112,11 @@ class ResultSet:
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
     touched: tuple[Touched, ...] = ()
     """By table, for a change that was only rehearsed."""
+
+    def after(self, offset: int, estimate: int | None) -> "ResultSet":
+        """These rows as those that follow so many, of a reading that was first guessed to be so long."""
+        total = None if self.total is None else offset + self.total
+        return replace(self, offset=offset, total=total, estimate=None if total is not None else estimate)
 
 
 @dataclass(frozen=True, slots=True)

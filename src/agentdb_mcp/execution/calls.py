@@ -1,6 +1,7 @@
 """One call: a statement with its parameters and caps, from a session of a pool to a result or an error."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -9,6 +10,7 @@ from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.cutting import characters_for_rows, cut, cut_cells, longest_cell
+from agentdb_mcp.execution.estimates import estimated_rows
 from agentdb_mcp.execution.failures import too_large
 from agentdb_mcp.execution.paging import following
 from agentdb_mcp.execution.session import Answer, Prepared, Session
@@ -71,10 +73,25 @@ class Call(Attempt[ResultSet]):
             command=answer.tag,
             affected=_affected(answer.tag),
             truncated=truncated,
+            total=len(answer.rows) if self.reads and len(answer.rows) <= self.caps.rows else None,
             cut=cut_cells(rows) if session.meter.cuts else (),
             longest=self._longest(prepared),
             notices=tuple(session.notices),
         )
+
+
+class Read(Call):
+    """A read of an agent's: when it is cut, it says how long it is, or about."""
+
+    def __init__(self, text: str, params: Sequence[JsonValue], caps: Caps) -> None:
+        super().__init__(text, params, caps, reads=True, keep=True)
+
+    async def _perform(self, session: Session) -> ResultSet:
+        found = await super()._perform(session)
+        if found.truncated is None or found.total is not None:
+            return found
+        guess = await estimated_rows(session, self._text, self._params)
+        return replace(found, estimate=guess) if guess is not None and guess > len(found.rows) else found
 
 
 class Continuation(Call):

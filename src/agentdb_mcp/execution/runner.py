@@ -2,19 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, LiteralString
+from typing import LiteralString
 
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
-from agentdb_mcp.execution.calls import Call, Continuation
+from agentdb_mcp.execution.calls import Call, Continuation, Read
 from agentdb_mcp.execution.failures import no_connection, timed_out
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
-
-_COMES_AGAIN: Final = frozenset({StatementClass.READ, StatementClass.WRITE})
 
 
 class Runner:
@@ -33,9 +31,10 @@ class Runner:
         connection fails. Cancelling the call stops the statement on the server.
         """
         refuse_too_many(params)
-        reads = sql.statement_class is StatementClass.READ
-        comes_again = sql.statement_class in _COMES_AGAIN
-        return await self._run(target, Call(sql.text, params, caps, reads=reads, keep=comes_again))
+        if sql.statement_class is StatementClass.READ:
+            return await self._run(target, Read(sql.text, params, caps))
+        comes_again = sql.statement_class is StatementClass.WRITE
+        return await self._run(target, Call(sql.text, params, caps, reads=False, keep=comes_again))
 
     async def rehearse(
         self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps

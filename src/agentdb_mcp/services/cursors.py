@@ -41,6 +41,13 @@ class Reading:
     asked: Asked
     """How much the caller wanted, which holds for the pages to come as well."""
     pages: tuple[Page, ...] = ()
+    estimate: int | None = None
+    """About how many rows it has in all."""
+
+    @property
+    def given(self) -> int:
+        """Rows of it that were given."""
+        return sum(page.rows for page in self.pages)
 
     def can_be_kept(self) -> bool:
         """Whether going on with it is worth its place in memory."""

@@ -41,7 +41,8 @@ class QueryService:
             found = await self._runner.run(target, approved, params, self._admission.limits(target, asked))
             if found.truncated is None:
                 return found
-            return self._continuable(principal, found, Reading(target.database_id, kind, sql, params, asked))
+            reading = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
+            return self._continuable(principal, found, reading)
 
     async def resume(
         self,
@@ -73,6 +74,7 @@ class QueryService:
                 pages=reading.pages,
                 most_bytes=self._admission.caps.bytes,
             )
+            found = found.after(reading.given, reading.estimate)
             return found if found.truncated is None else self._continuable(principal, found, reading)
 
     def _continuable(self, principal: Principal, found: ResultSet, before: Reading) -> ResultSet:

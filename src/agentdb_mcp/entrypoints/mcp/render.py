@@ -39,8 +39,8 @@ def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
     """What `query` found."""
     note = _go_on(found) if found.truncated else ""
     return ToolAnswer(
-        lines(f"{kind}: {_rows(len(found.rows))}", data_block(_table(found)), note),
-        {"database": str(kind), **_typed(found), **_cursor(found)},
+        lines(f"{kind}: {_extent(found)}", data_block(_table(found)), note),
+        {"database": str(kind), **_typed(found), **_counted(found), **_cursor(found)},
     )
 
 
@@ -172,6 +172,26 @@ def _touched(table: Touched) -> str:
 
 def _cursor(found: ResultSet) -> dict[str, str]:
     return {"next_cursor": found.next_cursor} if found.next_cursor else {}
+
+
+def _is_part(found: ResultSet) -> bool:
+    return found.truncated is not None or found.offset > 0
+
+
+def _extent(found: ResultSet) -> str:
+    """How many rows stand here, and where they stand in all there are."""
+    if not _is_part(found) or not found.rows:
+        return _rows(len(found.rows))
+    place = f"rows {found.offset + 1:,}-{found.offset + len(found.rows):,}"
+    if found.total is not None:
+        return f"{place} of {found.total:,}"
+    return place if found.estimate is None else f"{place} of about {float(f'{found.estimate:.2g}'):,.0f}"
+
+
+def _counted(found: ResultSet) -> dict[str, int]:
+    """Of the whole result, when only a part stands here: how many rows, or about how many."""
+    counts = {"total": found.total, "estimate": found.estimate} if _is_part(found) else {}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def _go_on(found: ResultSet) -> str:

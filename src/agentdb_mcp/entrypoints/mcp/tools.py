@@ -68,7 +68,12 @@ _ROWS: Final[JsonSchema] = {
     "cut": {"type": "array"},
     "notices": {"type": "array"},
 }
-_PAGE: Final[JsonSchema] = {**_ROWS, "next_cursor": {"type": "string"}}
+_PAGE: Final[JsonSchema] = {
+    **_ROWS,
+    "next_cursor": {"type": "string"},
+    "total": {"type": "integer"},
+    "estimate": {"type": "integer"},
+}
 _CHANGE: Final[JsonSchema] = {
     "affected": {"type": ["integer", "null"]},
     "dry_run": {"const": True},
