@@ -40,7 +40,14 @@ CREATE TABLE managed_database (
     last_consumption_sync timestamp,
     created_at timestamp NOT NULL DEFAULT now(),
     updated_at timestamp,
-    desired_state text NOT NULL DEFAULT 'active' CHECK (desired_state IN ('active', 'paused', 'deleted')),
+    paused_by text[] NOT NULL DEFAULT '{}' CHECK (paused_by <@ ARRAY['operator', 'budget', 'archived']),
+    protected boolean NOT NULL DEFAULT false,   -- refuses to be deleted
+    deleted_at timestamptz,      -- in a tombstone only
+    delete_after timestamptz,    -- in a tombstone only: until then it is kept at the provider, paused
+    -- What is wanted follows from the reasons above; nobody writes it.
+    desired_state text NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN deleted_at IS NOT NULL THEN 'deleted' WHEN paused_by <> '{}' THEN 'paused' ELSE 'active' END
+    ) STORED,
     observed_state text NOT NULL DEFAULT 'unknown'
         CHECK (observed_state IN ('unknown', 'active', 'paused', 'deleted')),
     attempts integer NOT NULL DEFAULT 0,
@@ -56,7 +63,7 @@ CREATE TABLE user_global_database (
     UNIQUE (user_id),
     FOREIGN KEY (user_id) REFERENCES "user" (id) ON DELETE CASCADE,
     CHECK (workspace_id IS NULL),
-    CHECK (desired_state <> 'deleted')
+    CHECK (deleted_at IS NULL)
 ) INHERITS (managed_database);
 CREATE INDEX idx_user_global_database_user_id ON user_global_database (user_id);
 
@@ -65,19 +72,31 @@ CREATE TABLE workspace_database (
     PRIMARY KEY (id),
     UNIQUE (workspace_id),
     FOREIGN KEY (workspace_id) REFERENCES workspace (id) ON DELETE CASCADE,
-    CHECK (desired_state <> 'deleted')
+    CHECK (deleted_at IS NULL)
 ) INHERITS (managed_database);
 CREATE INDEX idx_workspace_database_workspace_id ON workspace_database (workspace_id);
 CREATE INDEX idx_workspace_database_user_id ON workspace_database (user_id);
 
--- A database that is wanted gone, and the only place where that is wanted. It outlives the user's or the workspace's row, because it is the only
--- pointer to something that may still cost money.
+-- A database that is wanted gone, and the only place where that is wanted. It outlives the user's or the
+-- workspace's row, because it is the only pointer to something that may still cost money.
 CREATE TABLE database_tombstone (
     deleted_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (id),
-    CHECK (desired_state = 'deleted')
+    delete_after timestamptz NOT NULL DEFAULT now(),
+    final_usage jsonb,           -- the provider's last figures, read before it was told to delete
+    PRIMARY KEY (id)
 ) INHERITS (managed_database);
 CREATE INDEX idx_database_tombstone_open ON database_tombstone (next_attempt_at) WHERE observed_state <> 'deleted';
+
+-- How long what is deleted is kept at its provider: one value for every process, and for a host's own DELETE.
+CREATE TABLE delete_policy (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    grace interval NOT NULL DEFAULT '0'
+);
+INSERT INTO delete_policy DEFAULT VALUES;
+
+-- Whether a tombstone's database stays at the provider, paused, for now.
+CREATE FUNCTION is_kept(deleted_at timestamptz, protected boolean, delete_after timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE AS 'SELECT deleted_at IS NOT NULL AND (protected OR delete_after > now())';
 
 CREATE TABLE user_db_budget (
     id text PRIMARY KEY DEFAULT gen_random_uuid()::text,
@@ -100,16 +119,20 @@ CREATE INDEX idx_user_db_budget_exceeded ON user_db_budget (budget_exceeded);
 -- path and time zone; the tombstone is ours whoever that is.
 CREATE FUNCTION bury_database() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT SET timezone = 'UTC' AS $$
+DECLARE
+    made boolean := OLD.neon_project_id IS NOT NULL;   -- else there is nothing in it to be kept
 BEGIN
     IF OLD.ownership_type = 'platform' THEN
         INSERT INTO database_tombstone (
             id, user_id, workspace_id, ownership_type, provider, neon_project_id, neon_branch_id, database_name,
-            current_period_cost_cents, last_consumption_sync, created_at, updated_at, desired_state,
-            observed_state, lease_token, lease_expires_at
+            current_period_cost_cents, last_consumption_sync, created_at, updated_at, paused_by, protected,
+            delete_after, lease_token, lease_expires_at
         ) VALUES (
             OLD.id, OLD.user_id, OLD.workspace_id, OLD.ownership_type, OLD.provider, OLD.neon_project_id,
             OLD.neon_branch_id, OLD.database_name, OLD.current_period_cost_cents, OLD.last_consumption_sync,
-            OLD.created_at, now(), 'deleted', 'unknown', OLD.lease_token, OLD.lease_expires_at
+            OLD.created_at, now(), OLD.paused_by, OLD.protected AND made,
+            now() + CASE WHEN made THEN (SELECT grace FROM delete_policy) ELSE '0' END,
+            OLD.lease_token, OLD.lease_expires_at
         );
     END IF;
     RETURN NULL;
@@ -130,10 +153,10 @@ BEGIN
 END
 $$;
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF
-    user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri
+    user_id, workspace_id, paused_by, observed_state, writer_connection_uri, reader_connection_uri
     ON user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
 CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF
-    user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri
+    user_id, workspace_id, paused_by, observed_state, writer_connection_uri, reader_connection_uri
     ON workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
 
 -- Who owns a workspace decides what its agent reaches, also when the host gives it to someone else.

@@ -1,26 +1,16 @@
 """The command line: a process starts and stops here, and every command imports only what it needs."""
 
 import asyncio
-import json
 import sys
 import traceback
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_mcp.console import (
-    FINISHES,
-    AsJson,
-    facts,
-    line_of,
-    run,
-    settings_of_environment,
-    tell,
-    tell_deleted,
-)
-from agentdb_mcp.core.databases import Desired
+from agentdb_mcp.console import settings_of_environment
 from agentdb_mcp.core.errors import AgentDbError, Invalid
-from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.hosting import database, user, workspace
 from agentdb_mcp.tokens import token
 from agentdb_mcp.upkeep import upkeep
 
@@ -35,11 +25,6 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
-workspace = typer.Typer(
-    help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True
-)
-database = typer.Typer(help="List, pause, resume and mend databases.", no_args_is_help=True)
 keys = typer.Typer(help="The keys that seal connection URIs.", no_args_is_help=True)
 postgres = typer.Typer(help="The embedded Postgres.", no_args_is_help=True)
 for name, group in {
@@ -52,98 +37,6 @@ for name, group in {
 }.items():
     cli.add_typer(group, name=name)
 cli.add_typer(upkeep)
-
-Id = Annotated[str, typer.Argument(help="The host's own id.")]
-UserOption = Annotated[str, typer.Option("--user", help="The host's id of the user.")]
-
-
-@user.command("create")
-def user_create(
-    user_id: Id,
-    plan: Annotated[str | None, typer.Option(help="free, pro, team or enterprise.")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Register a user: the shared database and the budget row. Fails when either cannot be made."""
-    receipt = run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
-    tell(f"user {user_id}", receipt, as_json=as_json)
-
-
-@user.command("plan")
-def user_plan(
-    user_id: Id,
-    plan: Annotated[str, typer.Argument(help="free, pro, team or enterprise.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Put a user on another plan, and fit the user's databases to it."""
-    waiting = run(lambda app: app.lifecycle.change_plan(UserId(user_id), plan))
-    if as_json:
-        print(json.dumps({"plan": plan, "waiting": waiting}))
-    else:
-        print(f"user {user_id}: plan {plan}" + (f"; {waiting} database(s): {FINISHES}" if waiting else ""))
-
-
-@user.command("delete")
-def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
-    """Remove a user: every workspace's database first, then the shared one."""
-    waiting = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
-    tell_deleted(f"user {user_id}", waiting, as_json=as_json)
-
-
-@workspace.command("create")
-def workspace_create(
-    workspace_id: Id,
-    user_id: UserOption,
-    name: Annotated[str, typer.Option(help="A name for people.")] = "",
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Create a workspace and its agent's database; pending when the database cannot be made now."""
-    receipt = run(
-        lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name)
-    )
-    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
-
-
-@workspace.command("delete")
-def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
-    """Remove a workspace and its agent's database."""
-    waiting = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
-
-
-@database.command("list")
-def database_list(
-    user_id: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Every database there is a row for, and where it stands."""
-    owner = None if user_id is None else UserId(user_id)
-    for row in run(lambda app: app.lifecycle.databases(owner)):
-        print(json.dumps(facts(row)) if as_json else line_of(row))
-
-
-@database.command("pause")
-def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
-    """Refuse every statement on a database from now on; its data is kept."""
-    receipt = run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.PAUSED))
-    tell(f"database {database_id}", receipt, as_json=as_json)
-
-
-@database.command("resume")
-def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
-    """Undo a pause."""
-    receipt = run(lambda app: app.lifecycle.set_state(DatabaseId(database_id), Desired.ACTIVE))
-    tell(f"database {database_id}", receipt, as_json=as_json)
-
-
-@database.command("mend")
-def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
-    """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
-    receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
-    tell(f"database {database_id}", receipt, as_json=as_json)
 
 
 @cli.command()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
@@ -52,6 +53,9 @@ def facts(row: ManagedDatabase) -> dict[str, Any]:
         "provider": row.provider,
         "wanted": row.desired,
         "observed": row.observed,
+        "paused_by": row.paused_by,
+        "protected": row.protected,
+        "delete_after": None if row.delete_after is None else row.delete_after.isoformat(),
         "last_error": row.last_error,
     }
 
@@ -59,8 +63,19 @@ def facts(row: ManagedDatabase) -> dict[str, Any]:
 def line_of(row: ManagedDatabase) -> str:
     """For people."""
     owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
-    trouble = f"  last error: {row.last_error}" if row.last_error else ""
-    return f"{row.id}  {row.kind:6}  wanted {row.desired:7}  observed {row.observed:7}  {owner}{trouble}"
+    notes = [
+        *([f"paused by {', '.join(row.paused_by)}"] if row.paused_by else []),
+        *(["protected"] if row.protected else []),
+        *([f"kept until {moment(row.delete_after)}"] if row.kept and not row.protected else []),
+        *([f"last error: {row.last_error}"] if row.last_error else []),
+    ]
+    line = f"{row.id}  {row.kind:6}  wanted {row.desired:7}  observed {row.observed:7}  {owner}"
+    return "  ".join([line, *notes])
+
+
+def moment(when: datetime | None) -> str:
+    """For people, in UTC."""
+    return "-" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
@@ -72,7 +87,8 @@ def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
     elif receipt.pending:
         print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {FINISHES}")
     else:
-        print(f"{subject}: {row.kind} database {row.id} is {row.desired}")
+        by = f" by {', '.join(row.paused_by)}" if row.paused_by else ""
+        print(f"{subject}: {row.kind} database {row.id} is {row.desired}{by}")
         for step in receipt.unhardened:
             print(f"  not hardened: {step}")
 

@@ -59,7 +59,7 @@ async def test_a_resolution_is_remembered_until_a_row_changes(
     first = await access.resolve(principal, Kind.AGENT)
     assert await access.resolve(principal, Kind.AGENT) is first
     before = changes.version
-    await store.set_desired(own.id, Desired.PAUSED)
+    await store.pause(own.id)
     await until(lambda: asyncio.sleep(0, changes.version != before))
     with pytest.raises(Denied) as denied:
         await access.resolve(principal, Kind.AGENT)
@@ -74,7 +74,7 @@ async def test_nothing_is_remembered_while_changes_are_not_heard(
     principal = await access.authenticate_workspace(RESEARCH)
     first = await access.resolve(principal, Kind.AGENT)
     assert await access.resolve(principal, Kind.AGENT) is not first
-    await store.set_desired(own.id, Desired.PAUSED)
+    await store.pause(own.id)
     with pytest.raises(Denied):
         await access.resolve(principal, Kind.AGENT)
 
@@ -134,7 +134,7 @@ async def test_a_workspace_given_to_another_user_is_closed_to_the_old_server(
 async def test_a_database_that_is_wanted_gone_is_not_found(store: Store, access: AccessService) -> None:
     own = await active_agent(store)
     principal = await access.authenticate_workspace(RESEARCH)
-    await store.set_desired(own.id, Desired.DELETED)
+    await store.bury(own.id)
     with pytest.raises(Missing) as missing:
         await access.resolve(principal, Kind.AGENT)
     assert missing.value.code == "database_not_found"

@@ -177,12 +177,12 @@ async def test_pausing_closes_the_roles_and_resuming_opens_them(
 ) -> None:
     made = (await working.register_user(ADA)).database
     writer, _ = await store.open_credentials(made.id)
-    paused = await working.set_state(made.id, Desired.PAUSED)
+    paused = await working.pause(made.id)
     assert paused.database.observed is Observed.PAUSED
     with pytest.raises(Exception, match="not permitted to log in"):
         async with connected(writer):
             pass
-    resumed = await working.set_state(made.id, Desired.ACTIVE)
+    resumed = await working.resume(made.id)
     assert resumed.database.observed is Observed.ACTIVE
     async with connected(writer) as connection:
         assert await connection.fetchval("SELECT 1") == 1
@@ -239,7 +239,7 @@ async def test_what_does_not_exist_is_missing(working: LifecycleService) -> None
     with pytest.raises(Missing):
         await working.create_workspace(RESEARCH, UserId("nobody"))
     with pytest.raises(Missing):
-        await working.set_state(DatabaseId(secrets.token_hex(4)), Desired.PAUSED)
+        await working.pause(DatabaseId(secrets.token_hex(4)))
     assert await working.delete_workspace(WorkspaceId("never"), ADA) == 0
     assert await working.delete_user(UserId("never")) == 0
 

@@ -101,11 +101,11 @@ async def test_a_project_deleted_by_hand_is_brought_back_with_its_data(
     writer, _ = await store.open_credentials(agents.id)
     await run_sql(writer, "CREATE TABLE kept AS SELECT 7 AS answer")
     if desired is Desired.ACTIVE:
-        await lifecycle.set_state(agents.id, Desired.PAUSED)
+        await lifecycle.pause(agents.id)
     await delete_by_hand(neon, agents)
-    receipt = await lifecycle.set_state(agents.id, desired)
+    receipt = await (lifecycle.pause if desired is Desired.PAUSED else lifecycle.resume)(agents.id)
     assert (receipt.pending, receipt.database.observed) == (None, Observed(desired))
-    receipt = await lifecycle.set_state(agents.id, Desired.ACTIVE)
+    receipt = await lifecycle.resume(agents.id)
     writer, _ = await store.open_credentials(agents.id)
     async with connected(writer) as connection:
         assert await connection.fetchval("SELECT answer FROM kept") == 7
@@ -123,7 +123,7 @@ async def test_a_project_that_is_nowhere_stays_unknown_and_is_seen_to_be(
         control_uri,
         "UPDATE workspace_database SET neon_project_id = 'of-another-1', observed_state = 'unknown'",
     )
-    receipt = await lifecycle.set_state(agents.id, desired)
+    receipt = await (lifecycle.pause if desired is Desired.PAUSED else lifecycle.resume)(agents.id)
     assert receipt.pending == "database_not_found"
     assert (receipt.database.observed, receipt.database.last_error) == (
         Observed.UNKNOWN,
@@ -173,7 +173,7 @@ async def test_a_users_own_database_is_never_touched(
 ) -> None:
     await run_sql(control_uri, "UPDATE workspace_database SET ownership_type = 'user'")
     neon.sent()
-    paused = await lifecycle.set_state(agents.id, Desired.PAUSED)
+    paused = await lifecycle.pause(agents.id)
     assert (paused.pending, paused.database.desired) == (None, Desired.PAUSED)
     await run_sql(control_uri, DUE, "UPDATE workspace_database SET observed_state = 'unknown'")
     assert (await reconciler.run_due()).done == 0
@@ -185,7 +185,7 @@ async def test_a_users_own_database_is_never_touched(
 async def test_a_change_of_plan_fits_every_database_of_the_user_to_it(
     neon: Neon, store: Store, lifecycle: LifecycleService, agents: ManagedDatabase
 ) -> None:
-    await lifecycle.set_state(agents.id, Desired.PAUSED)
+    await lifecycle.pause(agents.id)
     for _ in range(2):
         assert await lifecycle.change_plan(ADA, "team") == 0
     assert await store.plan_of(ADA) == "team"
@@ -196,7 +196,7 @@ async def test_a_change_of_plan_fits_every_database_of_the_user_to_it(
     }
     assert sizes.pop(agents.project_id or "") == {NEON_PROJECT_DEFAULTS["free"].size.max_cu}
     assert list(sizes.values()) == [{team.size.max_cu}]
-    await lifecycle.set_state(agents.id, Desired.ACTIVE)
+    await lifecycle.resume(agents.id)
     assert {each.history_retention_seconds for each in neon.projects()} == {team.history_retention_seconds}
 
 

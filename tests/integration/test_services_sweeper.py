@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentdb_mcp.core.databases import DatabaseSpec, Desired, ManagedDatabase, Observed
+from agentdb_mcp.core.databases import DatabaseSpec, ManagedDatabase, Observed
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.account import ORG_ID
@@ -57,7 +57,7 @@ async def test_where_everything_has_its_partner_nothing_is_found(
     neon: Neon, sweeper: Sweeper, lifecycle: LifecycleService, shared: ManagedDatabase
 ) -> None:
     await lifecycle.create_workspace(RESEARCH, ADA)
-    await lifecycle.set_state(shared.id, Desired.PAUSED)
+    await lifecycle.pause(shared.id)
     neon.sent()
     assert plights(await sweeper.sweep(dry_run=False)) == []
     assert neon.sent() == [("GET", "/projects")]

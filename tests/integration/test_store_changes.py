@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentdb_mcp.core.databases import Desired
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.store import Changes, Keys, Store
 from support.lives import ADA, BEN, RESEARCH, active_agent, active_global
@@ -32,8 +31,8 @@ async def moved(changes: Changes, since: int | None) -> bool:
 
 
 CHANGES = {
-    "a pause": "UPDATE workspace_database SET desired_state = 'paused'",
-    "a pause through the parent": "UPDATE managed_database SET desired_state = 'paused'",
+    "a pause": "UPDATE workspace_database SET paused_by = '{operator}'",
+    "a pause through the parent": "UPDATE managed_database SET paused_by = '{operator}'",
     "new credentials": "UPDATE workspace_database SET writer_connection_uri = 'x'",
     "a state that was seen": "UPDATE managed_database SET observed_state = 'unknown'",
     "a workspace that is gone": "DELETE FROM workspace",
@@ -65,7 +64,7 @@ async def test_what_only_workers_care_about_is_not_told(
         "UPDATE workspace_database SET last_error = 'x'",
     )
     # What is told next is the next thing told.
-    await run_sql(control_uri, "UPDATE workspace_database SET desired_state = 'paused'")
+    await run_sql(control_uri, "UPDATE workspace_database SET paused_by = '{operator}'")
     await until(lambda: moved(changes, before))
     assert changes.version == before + 1
 
@@ -92,7 +91,7 @@ async def test_a_lost_connection_is_never_mistaken_for_quiet(
     await until(lambda: moved(changes, before))
     assert versions - {before} <= {None, changes.version}
     after = changes.version
-    await run_sql(control_uri, "UPDATE workspace_database SET desired_state = 'paused'")
+    await run_sql(control_uri, "UPDATE workspace_database SET paused_by = '{operator}'")
     await until(lambda: moved(changes, after))
 
 
@@ -144,6 +143,6 @@ async def test_a_pause_is_heard_by_every_listener(store: Store, changes: Changes
         await until(lambda: settled(second))
         before = (changes.version, second.version)
         database = (await store.list_databases(ADA))[0]
-        await store.set_desired(database.id, Desired.PAUSED)
+        await store.pause(database.id)
         await until(lambda: moved(changes, before[0]))
         await until(lambda: moved(second, before[1]))

@@ -3,8 +3,6 @@
 import asyncio
 import itertools
 
-import pytest
-
 from agentdb_mcp.core.databases import Desired, Observed, plan
 from agentdb_mcp.core.ids import DatabaseId, UserId
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -12,11 +10,15 @@ from agentdb_mcp.store import Store
 from support.lives import ADA, RESEARCH, active_agent, active_global, found, make, provisioned
 from support.postgres import connected, run_sql
 
+BOTH = (False, True)
 TRUE_STATES = [
-    (desired, observed, credentials)
-    for desired, observed, credentials in itertools.product(Desired, Observed, (False, True))
-    # A tombstone has no credentials, and neither has a database that was seen to be gone.
+    (desired, observed, made, credentials, kept)
+    for desired, observed, made, credentials, kept in itertools.product(Desired, Observed, BOTH, BOTH, BOTH)
+    # A tombstone has no credentials, and neither has a database that was seen to be gone. What was never made
+    # has none either, and was never seen; only a tombstone is kept.
     if not (credentials and Desired.DELETED in (desired, observed.value))
+    and (made or not (credentials or kept or observed in {Observed.ACTIVE, Observed.PAUSED}))
+    and (desired is Desired.DELETED or not kept)
 ]
 
 
@@ -28,26 +30,45 @@ async def expire(uri: ConnectionUri) -> None:
     await run_sql(uri, "UPDATE managed_database SET lease_expires_at = now() - interval '1 second'")
 
 
-@pytest.mark.parametrize(("desired", "observed", "credentials"), TRUE_STATES)
 async def test_exactly_what_the_plan_has_a_step_for_is_claimed(
-    store: Store, control_uri: ConnectionUri, desired: Desired, observed: Observed, credentials: bool
+    store: Store, control_uri: ConnectionUri
 ) -> None:
-    database_id = await wanted(store)
-    if credentials:
+    for number, state in enumerate(TRUE_STATES):
+        await check_claims(store, control_uri, await wanted(store, f"user-{number}"), state)
+        await run_sql(control_uri, "UPDATE managed_database SET next_attempt_at = 'infinity'")
+
+
+async def check_claims(
+    store: Store,
+    control_uri: ConnectionUri,
+    database_id: DatabaseId,
+    state: tuple[Desired, Observed, bool, bool, bool],
+) -> None:
+    desired, observed, made, credentials, kept = state
+    if made:
         await make(store, database_id)
+    if not credentials:
+        await store.forget_credentials(database_id)
     if desired is Desired.DELETED:
-        await store.set_desired(database_id, desired)
+        await store.bury(database_id)
+    if desired is Desired.PAUSED:
+        await store.pause(database_id)
     await run_sql(
         control_uri,
-        f"UPDATE managed_database SET desired_state = '{desired}', observed_state = '{observed}'",
+        f"UPDATE managed_database SET observed_state = '{observed}' WHERE id = '{database_id}'",
+        f"UPDATE database_tombstone SET protected = {kept} WHERE id = '{database_id}'",
     )
-    step = plan(desired, observed, has_credentials=credentials)
+    step = plan(desired, observed, made=made, has_credentials=credentials, kept=kept)
     claims = await store.claim_due(limit=10, seconds=60)
     assert [database.id for database, _ in claims] == ([] if step is None else [database_id])
     # After the claim nothing is known any more, and the step is still the same.
     for database, _ in claims:
         assert database.observed is Observed.UNKNOWN
-        assert plan(database.desired, database.observed, has_credentials=database.has_credentials) is step
+        assert database.kept is kept
+        assert (
+            plan(database.desired, database.observed, made=made, has_credentials=credentials, kept=kept)
+            is step
+        )
 
 
 async def test_a_claimed_database_is_not_claimed_again(store: Store) -> None:
@@ -126,7 +147,7 @@ async def test_a_pause_that_came_while_it_was_made_is_the_next_step(store: Store
     database_id = await wanted(store)
     claim = await store.claim_one(database_id, seconds=60)
     assert claim is not None
-    await store.set_desired(database_id, Desired.PAUSED)
+    await store.pause(database_id)
     assert await store.record_provisioned(database_id, provisioned(), claim[1])
     ((database, lease),) = await store.claim_due(limit=10, seconds=60)
     assert database.desired is Desired.PAUSED
@@ -157,7 +178,7 @@ async def test_a_database_deleted_while_it_was_made_is_remembered_by_its_handle_
 
 async def test_a_database_seen_to_be_gone_has_no_credentials_any_more_and_is_made_anew(store: Store) -> None:
     database_id = (await active_agent(store)).id
-    await store.set_desired(database_id, Desired.PAUSED)
+    await store.pause(database_id)
     claim = await store.claim_one(database_id, seconds=60)
     assert claim is not None
     await store.record_observed(database_id, Observed.DELETED, claim[1])
@@ -192,12 +213,12 @@ async def test_a_failure_is_written_down_and_tried_again_later_and_later(
 
 async def test_a_change_of_what_is_wanted_is_due_at_once(store: Store) -> None:
     database_id = (await active_global(store)).id
-    assert await store.set_desired(database_id, Desired.PAUSED)
+    assert await store.pause(database_id)
     claim = await store.claim_one(database_id, seconds=60)
     assert claim is not None
     await store.record_failure(database_id, "provider_unavailable", claim[1])
     assert await store.claim_due(limit=10, seconds=60) == []
-    assert await store.set_desired(database_id, Desired.ACTIVE)
+    assert await store.resume(database_id)
     assert len(await store.claim_due(limit=10, seconds=60)) == 1
 
 
@@ -211,9 +232,9 @@ async def test_a_lease_given_back_can_be_taken_at_once(store: Store) -> None:
 
 async def test_what_is_wanted_gone_stays_so(store: Store) -> None:
     database_id = (await active_global(store)).id
-    assert await store.set_desired(database_id, Desired.DELETED)
-    for desired in Desired:
-        assert not await store.set_desired(database_id, desired)
+    assert await store.bury(database_id)
+    for change in (store.bury, store.pause, store.resume):
+        assert not await change(database_id)
     assert (await found(store, database_id)).desired is Desired.DELETED
 
 
@@ -221,4 +242,4 @@ async def test_a_database_that_never_was_cannot_be_worked_on(store: Store) -> No
     nothing = DatabaseId("00000000-0000-0000-0000-000000000000")
     assert await store.find_by_id(nothing) is None
     assert await store.claim_one(nothing, seconds=60) is None
-    assert not await store.set_desired(nothing, Desired.PAUSED)
+    assert not await store.pause(nothing)

@@ -49,20 +49,35 @@ CREATE TABLE database_tombstone (
     last_consumption_sync timestamp without time zone,
     created_at timestamp without time zone DEFAULT now() NOT NULL,
     updated_at timestamp without time zone,
-    desired_state text DEFAULT 'active'::text NOT NULL,
+    paused_by text[] DEFAULT '{}'::text[] NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    delete_after timestamp with time zone DEFAULT now() NOT NULL,
+    desired_state text DEFAULT 
+CASE
+    WHEN (deleted_at IS NOT NULL) THEN 'deleted'::text
+    WHEN (paused_by <> '{}'::text[]) THEN 'paused'::text
+    ELSE 'active'::text
+END NOT NULL,
     observed_state text DEFAULT 'unknown'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
     lease_token text,
     lease_expires_at timestamp with time zone,
     last_error text,
-    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT database_tombstone_desired_state_check CHECK ((desired_state = 'deleted'::text)),
+    final_usage jsonb,
     CONSTRAINT database_tombstone_pkey PRIMARY KEY (id),
-    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
-    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text])))
+    CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
+    CONSTRAINT managed_database_paused_by_check CHECK ((paused_by <@ ARRAY['operator'::text, 'budget'::text, 'archived'::text]))
 ) INHERITS (managed_database);
+
+CREATE TABLE delete_policy (
+    only_row boolean DEFAULT true NOT NULL,
+    grace interval DEFAULT '00:00:00'::interval NOT NULL,
+    CONSTRAINT delete_policy_only_row_check CHECK (only_row),
+    CONSTRAINT delete_policy_pkey PRIMARY KEY (only_row)
+);
 
 CREATE TABLE managed_database (
     id text DEFAULT (gen_random_uuid())::text NOT NULL,
@@ -80,17 +95,26 @@ CREATE TABLE managed_database (
     last_consumption_sync timestamp without time zone,
     created_at timestamp without time zone DEFAULT now() NOT NULL,
     updated_at timestamp without time zone,
-    desired_state text DEFAULT 'active'::text NOT NULL,
+    paused_by text[] DEFAULT '{}'::text[] NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    deleted_at timestamp with time zone,
+    delete_after timestamp with time zone,
+    desired_state text DEFAULT 
+CASE
+    WHEN (deleted_at IS NOT NULL) THEN 'deleted'::text
+    WHEN (paused_by <> '{}'::text[]) THEN 'paused'::text
+    ELSE 'active'::text
+END NOT NULL,
     observed_state text DEFAULT 'unknown'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
     lease_token text,
     lease_expires_at timestamp with time zone,
     last_error text,
-    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
-    CONSTRAINT managed_database_parent_is_empty CHECK (false) NO INHERIT
+    CONSTRAINT managed_database_parent_is_empty CHECK (false) NO INHERIT,
+    CONSTRAINT managed_database_paused_by_check CHECK ((paused_by <@ ARRAY['operator'::text, 'budget'::text, 'archived'::text]))
 );
 
 CREATE TABLE agentdb_audit.record (
@@ -189,17 +213,26 @@ CREATE TABLE user_global_database (
     last_consumption_sync timestamp without time zone,
     created_at timestamp without time zone DEFAULT now() NOT NULL,
     updated_at timestamp without time zone,
-    desired_state text DEFAULT 'active'::text NOT NULL,
+    paused_by text[] DEFAULT '{}'::text[] NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    deleted_at timestamp with time zone,
+    delete_after timestamp with time zone,
+    desired_state text DEFAULT 
+CASE
+    WHEN (deleted_at IS NOT NULL) THEN 'deleted'::text
+    WHEN (paused_by <> '{}'::text[]) THEN 'paused'::text
+    ELSE 'active'::text
+END NOT NULL,
     observed_state text DEFAULT 'unknown'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
     lease_token text,
     lease_expires_at timestamp with time zone,
     last_error text,
-    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
-    CONSTRAINT user_global_database_desired_state_check CHECK ((desired_state <> 'deleted'::text)),
+    CONSTRAINT managed_database_paused_by_check CHECK ((paused_by <@ ARRAY['operator'::text, 'budget'::text, 'archived'::text])),
+    CONSTRAINT user_global_database_deleted_at_check CHECK ((deleted_at IS NULL)),
     CONSTRAINT user_global_database_pkey PRIMARY KEY (id),
     CONSTRAINT user_global_database_user_id_fkey FOREIGN KEY (user_id) REFERENCES "user"(id) ON DELETE CASCADE,
     CONSTRAINT user_global_database_user_id_key UNIQUE (user_id),
@@ -231,17 +264,26 @@ CREATE TABLE workspace_database (
     last_consumption_sync timestamp without time zone,
     created_at timestamp without time zone DEFAULT now() NOT NULL,
     updated_at timestamp without time zone,
-    desired_state text DEFAULT 'active'::text NOT NULL,
+    paused_by text[] DEFAULT '{}'::text[] NOT NULL,
+    protected boolean DEFAULT false NOT NULL,
+    deleted_at timestamp with time zone,
+    delete_after timestamp with time zone,
+    desired_state text DEFAULT 
+CASE
+    WHEN (deleted_at IS NOT NULL) THEN 'deleted'::text
+    WHEN (paused_by <> '{}'::text[]) THEN 'paused'::text
+    ELSE 'active'::text
+END NOT NULL,
     observed_state text DEFAULT 'unknown'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     next_attempt_at timestamp with time zone DEFAULT now() NOT NULL,
     lease_token text,
     lease_expires_at timestamp with time zone,
     last_error text,
-    CONSTRAINT managed_database_desired_state_check CHECK ((desired_state = ANY (ARRAY['active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_observed_state_check CHECK ((observed_state = ANY (ARRAY['unknown'::text, 'active'::text, 'paused'::text, 'deleted'::text]))),
     CONSTRAINT managed_database_ownership_type_check CHECK ((ownership_type = ANY (ARRAY['platform'::text, 'user'::text]))),
-    CONSTRAINT workspace_database_desired_state_check CHECK ((desired_state <> 'deleted'::text)),
+    CONSTRAINT managed_database_paused_by_check CHECK ((paused_by <@ ARRAY['operator'::text, 'budget'::text, 'archived'::text])),
+    CONSTRAINT workspace_database_deleted_at_check CHECK ((deleted_at IS NULL)),
     CONSTRAINT workspace_database_pkey PRIMARY KEY (id),
     CONSTRAINT workspace_database_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspace(id) ON DELETE CASCADE,
     CONSTRAINT workspace_database_workspace_id_key UNIQUE (workspace_id)
@@ -442,16 +484,20 @@ CREATE OR REPLACE FUNCTION public.bury_database()
  SET search_path TO 'public', 'pg_temp'
  SET "TimeZone" TO 'UTC'
 AS $function$
+DECLARE
+    made boolean := OLD.neon_project_id IS NOT NULL;   -- else there is nothing in it to be kept
 BEGIN
     IF OLD.ownership_type = 'platform' THEN
         INSERT INTO database_tombstone (
             id, user_id, workspace_id, ownership_type, provider, neon_project_id, neon_branch_id, database_name,
-            current_period_cost_cents, last_consumption_sync, created_at, updated_at, desired_state,
-            observed_state, lease_token, lease_expires_at
+            current_period_cost_cents, last_consumption_sync, created_at, updated_at, paused_by, protected,
+            delete_after, lease_token, lease_expires_at
         ) VALUES (
             OLD.id, OLD.user_id, OLD.workspace_id, OLD.ownership_type, OLD.provider, OLD.neon_project_id,
             OLD.neon_branch_id, OLD.database_name, OLD.current_period_cost_cents, OLD.last_consumption_sync,
-            OLD.created_at, now(), 'deleted', 'unknown', OLD.lease_token, OLD.lease_expires_at
+            OLD.created_at, now(), OLD.paused_by, OLD.protected AND made,
+            now() + CASE WHEN made THEN (SELECT grace FROM delete_policy) ELSE '0' END,
+            OLD.lease_token, OLD.lease_expires_at
         );
     END IF;
     RETURN NULL;
@@ -472,9 +518,16 @@ END
 $function$
 ;
 
-CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+CREATE OR REPLACE FUNCTION public.is_kept(deleted_at timestamp with time zone, protected boolean, delete_after timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$SELECT deleted_at IS NOT NULL AND (protected OR delete_after > now())$function$
+;
 
-CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, desired_state, observed_state, writer_connection_uri, reader_connection_uri ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, paused_by, observed_state, writer_connection_uri, reader_connection_uri ON public.user_global_database FOR EACH ROW EXECUTE FUNCTION announce_database();
+
+CREATE TRIGGER announce_database AFTER INSERT OR DELETE OR UPDATE OF user_id, workspace_id, paused_by, observed_state, writer_connection_uri, reader_connection_uri ON public.workspace_database FOR EACH ROW EXECUTE FUNCTION announce_database();
 
 CREATE TRIGGER announce_schema AFTER INSERT OR UPDATE ON public.schema_version FOR EACH ROW EXECUTE FUNCTION announce_schema();
 

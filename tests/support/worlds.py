@@ -38,17 +38,22 @@ async def delete(lifecycle: LifecycleService, place: WorkspaceId) -> object:
     return await lifecycle.delete_workspace(place, ADA)
 
 
-def set_to(desired: Desired) -> Act:
-    async def act(lifecycle: LifecycleService, place: WorkspaceId) -> object:
-        for row in await lifecycle.databases(ADA):
-            if row.workspace_id == place and row.desired is not Desired.DELETED:
-                return await lifecycle.set_state(row.id, desired)
-        return None
-
-    return act
+async def pause(lifecycle: LifecycleService, place: WorkspaceId) -> object:
+    row = await database_of(lifecycle, place)
+    return row and await lifecycle.pause(row.id)
 
 
-pause, resume = set_to(Desired.PAUSED), set_to(Desired.ACTIVE)
+async def resume(lifecycle: LifecycleService, place: WorkspaceId) -> object:
+    row = await database_of(lifecycle, place)
+    return row and await lifecycle.resume(row.id)
+
+
+async def database_of(lifecycle: LifecycleService, place: WorkspaceId) -> ManagedDatabase | None:
+    rows = await lifecycle.databases()
+    return next(
+        (row for row in rows if row.workspace_id == place and row.desired is not Desired.DELETED), None
+    )
+
 
 STORIES: dict[str, tuple[Act, ...]] = {
     "create": (create,),

@@ -17,7 +17,7 @@ class Kind(StrEnum):
 
 
 class Desired(StrEnum):
-    """What is wanted. Only lifecycle and budgets write it."""
+    """What is wanted. It follows from the reasons there are for a pause, and is final in a tombstone."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -32,6 +32,15 @@ class Observed(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     DELETED = "deleted"
+
+
+class PauseReason(StrEnum):
+    """Who wants a database paused. It is paused while anybody does, and each takes back only their own."""
+
+    OPERATOR = "operator"
+    BUDGET = "budget"
+    ARCHIVED = "archived"
+    """Its workspace is."""
 
 
 class Action(StrEnum):
@@ -67,6 +76,13 @@ class ManagedDatabase:
     attempts: int
     last_error: str | None
     """A stable error code, never driver text."""
+    paused_by: tuple[PauseReason, ...] = ()
+    protected: bool = False
+    """It refuses to be deleted; and when its row went all the same, it is kept."""
+    delete_after: datetime | None = None
+    """Of one that is wanted gone: until then it is kept."""
+    kept: bool = False
+    """Wanted gone, and for now still at the provider, paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +145,21 @@ class Lease:
     expires_at: datetime
 
 
-def plan(desired: Desired, observed: Observed, *, has_credentials: bool) -> Action | None:
-    """The next step towards what is wanted, or None when nothing is to be done. Unknown is never trusted."""
-    if desired is Desired.DELETED:
+def plan(
+    desired: Desired, observed: Observed, *, made: bool, has_credentials: bool, kept: bool = False
+) -> Action | None:
+    """The next step towards what is wanted, or None when nothing is to be done. Unknown is never trusted.
+
+    `made`: the provider's handle is recorded. What is paused needs no credentials: making them would open it.
+    """
+    if desired is Desired.DELETED and not kept:
         return None if observed is Observed.DELETED else Action.DELETE
-    if not has_credentials or observed is Observed.DELETED:
+    if desired is Desired.DELETED:
+        return None if observed in {Observed.PAUSED, Observed.DELETED} else Action.PAUSE
+    if not made:
         return Action.CREATE
     if desired is Desired.PAUSED:
         return None if observed is Observed.PAUSED else Action.PAUSE
+    if not has_credentials or observed is Observed.DELETED:
+        return Action.CREATE
     return None if observed is Observed.ACTIVE else Action.RESUME

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from agentdb_mcp.app import App, open_app
-from agentdb_mcp.core.databases import Desired, Kind
+from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.demo.cloud import NONE, Cloud, neon
 from agentdb_mcp.demo.exposure import Exposure
@@ -137,14 +137,14 @@ async def _pause(app: App, research: Agent, programme: Programme) -> None:
     programme.scene("Pause and resume")
     principal = await app.access.authenticate_workspace(RESEARCH)
     target = await app.access.resolve(principal, Kind.AGENT)
-    await app.lifecycle.set_state(target.database_id, Desired.PAUSED)
+    await app.lifecycle.pause(target.database_id)
     refused = await research.call("query", sql="not even SQL")
     programme.claim(
         "a paused database refuses before the statement is even read",
         holds="database_paused" in text(refused),
         shows=text(refused),
     )
-    await app.lifecycle.set_state(target.database_id, Desired.ACTIVE)
+    await app.lifecycle.resume(target.database_id)
     rows = await research.rows("SELECT count(*) FROM paper")
     programme.claim("resumed, with its data", holds=rows == [[3]])
 
@@ -162,7 +162,7 @@ async def _leave(app: App, programme: Programme, account: Account) -> None:
     held = len(live) == 5 and all(project.name.endswith(rows[project.id].id) for project in live)
     programme.claim("one project for each of the five databases, named after it", holds=held)
     agents = next(row for row in rows.values() if row.workspace_id == TRADER)
-    await app.lifecycle.set_state(agents.id, Desired.PAUSED)
+    await app.lifecycle.pause(agents.id)
     project = account.projects[agents.project_id or ""]
     shut = all(endpoint.disabled for endpoint in project.endpoints.values())
     programme.claim(

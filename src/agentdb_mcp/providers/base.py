@@ -1,7 +1,7 @@
 """Where databases come from. Three implementations ship: embedded, a server of one's own, Neon."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
@@ -42,6 +42,11 @@ class Provider(Protocol):
         """The value stored in `managed_database.provider`."""
         ...
 
+    @property
+    def recoverable_for(self) -> timedelta:
+        """How long after a delete `reclaim` brings the database back; 0: not at all."""
+        ...
+
     async def create(self, spec: DatabaseSpec) -> Provisioned:
         """Make the database and its roles, or adopt and repair what an interrupted call left.
 
@@ -63,6 +68,13 @@ class Provider(Protocol):
 
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
         """Remove the database and its roles. Nothing there is success."""
+        ...
+
+    async def reclaim(self, spec: DatabaseSpec, project_id: str) -> bool:
+        """Bring back, with its data and under its name, what somebody deleted or we had begun to delete.
+
+        False: it is gone. Raises Missing where the provider cannot tell. `create` opens what is there.
+        """
         ...
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:

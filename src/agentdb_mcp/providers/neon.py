@@ -7,7 +7,7 @@ POST at most, or sets something to a value and can be repeated. docs/adr/0010 sa
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -32,6 +32,9 @@ _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
 class NeonProvider:
     """The provider protocol on Neon's API."""
 
+    recoverable_for = timedelta(days=7)
+    """Neon's own grace for deleted projects."""
+
     def __init__(
         self,
         api: NeonApi,
@@ -54,7 +57,8 @@ class NeonProvider:
         less than 7 days ago, and delete what a doubled request left beside it.
         """
         async with self._alone_with(spec):
-            await self._reclaim(spec)
+            if spec.project_id is not None:
+                await self._reclaim(spec, spec.project_id)
             found, created = await self._live(spec), None
             if not found:
                 created = await self._recover_or_make(spec)
@@ -103,6 +107,12 @@ class NeonProvider:
             for project in await self._live(spec):
                 await self._discard(spec.id, project.id)
 
+    async def reclaim(self, spec: DatabaseSpec, project_id: str) -> bool:
+        """Raises Missing when it is nowhere: deleted more than 7 days ago, or of another organization."""
+        async with self._alone_with(spec):
+            await self._reclaim(spec, project_id)
+        return True
+
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of
         another organization sees none of ours, and making them anew would leave everybody's data behind.
@@ -113,9 +123,7 @@ class NeonProvider:
             project = await self._api.project(project_id)
             endpoints = await self._api.endpoints(project_id)
         except Gone:
-            deleted = await self._api.projects(project_id, recoverable=True)
-            known = any(each.id == project_id for each in deleted.items)
-            return Observed.DELETED if known else Observed.UNKNOWN
+            return Observed.DELETED if await self._is_deleted(project_id) else Observed.UNKNOWN
         return _state(project, endpoints)
 
     async def census(self) -> Census:
@@ -157,16 +165,24 @@ class NeonProvider:
             await self._api.rename_project(project_id, self._names.marked(database_id))
             await self._api.delete_project(project_id)
 
-    async def _reclaim(self, spec: DatabaseSpec) -> None:
-        """A recorded project that bears another name, because it was imported or renamed by a person at Neon,
-        gets ours: it holds the data, and by its name it is found.
+    async def _reclaim(self, spec: DatabaseSpec, project_id: str) -> None:
+        """The project on record holds the data: recovered if it was deleted, and named so that it is found,
+        whether we had marked it, a person renamed it or it was imported.
         """
-        if spec.project_id is None:
-            return
-        with contextlib.suppress(Gone):
-            project = await self._api.project(spec.project_id)
-            if project.name != self._names.of(spec):
-                await self._api.rename_project(project.id, self._names.of(spec))
+        try:
+            found = (await self._api.project(project_id)).name
+        except Gone:
+            if not await self._is_deleted(project_id):
+                raise
+            await self._api.recover_project(project_id)
+            found = ""
+        if found != self._names.of(spec):
+            await self._api.rename_project(project_id, self._names.of(spec))
+
+    async def _is_deleted(self, project_id: str) -> bool:
+        """Whether Neon lists it among those that can be recovered."""
+        deleted = await self._api.projects(project_id, recoverable=True)
+        return any(each.id == project_id for each in deleted.items)
 
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""

@@ -116,3 +116,16 @@ def _without_superuser(rights: Rights) -> list[str]:
     if not rights.superuser and rights.major < 15:
         found.append("Before PostgreSQL 15 the schema public lets every role create, the reader included.")
     return found
+
+
+async def close_own_database(admin: Session) -> None:
+    """The control plane's database is ours: no tenant connects to it. Another's is left alone."""
+    found = await admin.fetchrow(
+        "SELECT datname, has_database_privilege('public', oid, 'CONNECT, TEMP')"
+        " AND pg_has_role(datdba, 'USAGE') AS ours_and_open"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+    if found["ours_and_open"]:
+        await admin.execute(
+            f"REVOKE CONNECT, TEMP ON DATABASE {quote_identifier(found['datname'])} FROM PUBLIC"
+        )

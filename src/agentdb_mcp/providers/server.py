@@ -9,6 +9,7 @@ view run with our rights would hand them over.
 
 import contextlib
 from collections.abc import AsyncGenerator, Generator
+from datetime import timedelta
 from typing import Any, Final, LiteralString, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +23,7 @@ from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers import roles
 from agentdb_mcp.providers.base import Census, Owned
-from agentdb_mcp.providers.rights import Rights, borrowed, unhardened
+from agentdb_mcp.providers.rights import Rights, borrowed, close_own_database, unhardened
 from agentdb_mcp.providers.roles import Names
 from agentdb_mcp.providers.scram import new_password
 from agentdb_mcp.providers.sessions import Session, lock, run, unlock
@@ -63,6 +64,9 @@ CENSUS: Final = f"""
 
 class ServerProvider:
     """The provider protocol on one server, through one administrator's URI."""
+
+    recoverable_for = timedelta(0)
+    """A database that was dropped is gone."""
 
     def __init__(self, admin: ConnectionUri, *, name: str = "server") -> None:
         self._admin_uri = admin
@@ -124,6 +128,14 @@ class ServerProvider:
                 await admin.execute(f"DROP DATABASE IF EXISTS {quote_identifier(names.database)}{force}")
                 await run(admin, [f"DROP ROLE IF EXISTS {quote_identifier(role)}" for role in names.roles])
 
+    async def reclaim(self, spec: DatabaseSpec, project_id: str) -> bool:  # noqa: ARG002 - the protocol's
+        """What was dropped is gone. A delete that got no further than the roles is mended by `create`."""
+        async with self._connected() as admin:
+            return await admin.fetchval(
+                "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datconnlimit <> -2)",
+                Names.of(spec.id).database,
+            )
+
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:  # noqa: ARG002 - the protocol's
         """What is there. A database that lacks a role, or whose making was cut short, counts as not there:
         `create` mends it and keeps its data.
@@ -152,7 +164,7 @@ class ServerProvider:
         """What is done once per server: close our own database to the public, make the template."""
         await lock(admin, "server")
         try:
-            await _close_own_database(admin)
+            await close_own_database(admin)
             return await ensure_template(admin, self._connected, rights) if rights.superuser else "template0"
         finally:
             await unlock(admin, "server")
@@ -242,19 +254,6 @@ async def _make_database(admin: Session, names: Names, template: str) -> bool:
     await admin.execute(f"COMMENT ON DATABASE {database} IS {quote_literal(await admin.fetchval(LABEL))}")
     await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
     return adopted
-
-
-async def _close_own_database(admin: Session) -> None:
-    """The control plane's database is ours: no tenant connects to it. Another's is left alone."""
-    found = await admin.fetchrow(
-        "SELECT datname, has_database_privilege('public', oid, 'CONNECT, TEMP')"
-        " AND pg_has_role(datdba, 'USAGE') AS ours_and_open"
-        " FROM pg_database WHERE datname = current_database()"
-    )
-    if found["ours_and_open"]:
-        await admin.execute(
-            f"REVOKE CONNECT, TEMP ON DATABASE {quote_identifier(found['datname'])} FROM PUBLIC"
-        )
 
 
 async def _end_sessions(admin: Session, names: Names) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 from agentdb_mcp.core.access import Caller, Principal, Target
-from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase
+from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, PauseReason
 from agentdb_mcp.core.errors import Denied, Missing
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.tokens import TokenText
@@ -164,13 +164,31 @@ class AccessService:
         return Target(database.id, kind, POLICY_OF[kind], writer, reader, where)
 
 
+WHY_PAUSED: Final = {
+    PauseReason.ARCHIVED: (
+        ": its workspace is archived.",
+        "Its data is kept. Work elsewhere, or ask the user to restore the workspace, then call again.",
+    ),
+    PauseReason.BUDGET: (
+        ": the budget of this period is spent.",
+        "Its data is kept. Ask the user to raise the limit, or wait for the next period; then call again.",
+    ),
+    PauseReason.OPERATOR: (
+        "; no statement runs on it.",
+        "Its data is kept. Ask the user or the operator to resume it, then call again.",
+    ),
+}
+"""What an agent is told, the most telling reason first."""
+
+
+def _paused(database: ManagedDatabase) -> Denied:
+    why, hint = next(said for reason, said in WHY_PAUSED.items() if reason in database.paused_by)
+    return Denied("database_paused", f"The {database.kind} database is paused{why}", hint)
+
+
 def _check_usable(database: ManagedDatabase) -> None:
     if database.desired is Desired.PAUSED:
-        raise Denied(
-            "database_paused",
-            f"The {database.kind} database is paused; no statement runs on it.",
-            "Its data is kept. Ask the user or the operator to resume it, then call again.",
-        )
+        raise _paused(database)
     if not database.has_credentials:
         raise Missing(
             "database_pending",

@@ -5,7 +5,7 @@ Every call is idempotent: twice, or twice at once, is once.
 
 from dataclasses import dataclass
 
-from agentdb_mcp.core.databases import Desired, ManagedDatabase
+from agentdb_mcp.core.databases import Desired, ManagedDatabase, PauseReason
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.services.reconciler import Reconciler
@@ -92,13 +92,36 @@ class LifecycleService:
         check_id("user", user_id)
         return await self._carry_out(await self._store.delete_user(user_id))
 
-    async def set_state(self, database_id: DatabaseId, desired: Desired) -> Receipt:
-        """Pause or resume one database. The gate closes with the record, before the provider is told."""
-        if not await self._store.set_desired(database_id, desired):
-            raise Missing(
-                "database_not_found", "There is no such database.", "List them: agentdb database list."
-            )
-        return await self._settled(database_id)
+    async def archive_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Receipt:
+        """Pause the workspace's database until the workspace is restored, whatever else pauses it."""
+        return await self._archive(workspace_id, user_id, archived=True)
+
+    async def restore_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Receipt:
+        """Undo an archiving. What an operator or a budget paused stays paused."""
+        return await self._archive(workspace_id, user_id, archived=False)
+
+    async def transfer_workspace(self, workspace_id: WorkspaceId, giver: UserId, taker: UserId) -> Receipt:
+        """Give a workspace and its database to another user, whose plan then holds for it.
+
+        Servers that run for the giver lose both databases at once. What the database has cost in the current
+        period goes along with it. Raises Missing("user_not_found") when the taker is not registered.
+        """
+        check_id("workspace", workspace_id)
+        for user_id in (giver, taker):
+            check_id("user", user_id)
+        database, doubted = await self._store.transfer_workspace(workspace_id, giver, taker)
+        receipt = await self._settled(database.id)
+        if doubted or not await self._store.doubt([database.id]):
+            return receipt
+        return await self._settled(database.id)  # somebody was at work on it, for the plan before
+
+    async def pause(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:
+        """Pause one database, for one more reason. The gate closes before the provider is told."""
+        return await self._paused_or_not(await self._store.pause(database_id, reason))
+
+    async def resume(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:
+        """Take one reason for a pause back. While there are others the database stays paused."""
+        return await self._paused_or_not(await self._store.resume(database_id, reason))
 
     async def mend(self, database_id: DatabaseId) -> Receipt:
         """Have the provider go over a database's roles and rights again, and make its credentials anew.
@@ -116,6 +139,19 @@ class LifecycleService:
     async def databases(self, user_id: UserId | None = None) -> list[ManagedDatabase]:
         """Every database there is a row for, deleted ones included; of one user when named."""
         return await self._store.list_databases(user_id)
+
+    async def _archive(self, workspace_id: WorkspaceId, user_id: UserId, *, archived: bool) -> Receipt:
+        check_id("workspace", workspace_id)
+        check_id("user", user_id)
+        database = await self._store.archive_workspace(workspace_id, user_id, archived=archived)
+        return await self._settled(database.id)
+
+    async def _paused_or_not(self, database: ManagedDatabase | None) -> Receipt:
+        if database is None:
+            raise Missing(
+                "database_not_found", "There is no such database.", "List them: agentdb database list."
+            )
+        return await self._settled(database.id)
 
     async def _settled(self, database_id: DatabaseId) -> Receipt:
         try:

@@ -14,17 +14,15 @@ from datetime import datetime
 from typing import Final
 
 from agentdb_mcp.core.databases import (
-    Action,
     DatabaseSpec,
     Lease,
     ManagedDatabase,
-    Observed,
     Provisioned,
-    plan,
 )
-from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
+from agentdb_mcp.services.steps import next_action, take
 from agentdb_mcp.store import Store
 
 LEASE_SECONDS: Final = 15.0
@@ -38,6 +36,9 @@ STEP_SECONDS: Final = 100.0
 
 AT_ONCE: Final = 4
 """Databases worked on at the same time by one process."""
+
+MOVED_AT_ONCE: Final = 100
+"""At most so many databases follow their workspaces to another owner in one pass."""
 
 UNSEEN_SECONDS: Final = 6 * 3600.0
 """A database that is as wanted is looked at again after so long: somebody may have deleted it by hand."""
@@ -81,6 +82,7 @@ class Reconciler:
         """One pass over every database that is due now, each tried once. Failures are recorded, backed off
         and reported; they hold nobody up.
         """
+        await self._follow_owners()
         due_by = await self._store.now()
         failed = list[tuple[DatabaseId, str]]()
         try:
@@ -123,7 +125,7 @@ class Reconciler:
     async def _settle(self, database_id: DatabaseId) -> Settled:
         unhardened: tuple[str, ...] = ()
         while (database := await self._store.find_by_id(database_id)) is not None:
-            if _next(database) is None:
+            if next_action(database) is None:
                 return Settled(database, unhardened)
             claimed = await self._store.claim_one(database_id, seconds=LEASE_SECONDS)
             if claimed is None:
@@ -131,6 +133,14 @@ class Reconciler:
                 continue
             unhardened += await self._step(*claimed)
         return Settled(None)
+
+    async def _follow_owners(self) -> None:
+        """Where a host gave a workspace away in its own table, its database goes along."""
+        for database_id in await self._store.moved(MOVED_AT_ONCE):
+            try:
+                await self._store.follow_owner(database_id)
+            except Misconfigured as error:  # this one's credentials; the others go on
+                _log.warning("database %s stays with its old owner: %s", database_id, error.code)
 
     async def _run_lane(self, due_by: datetime, failed: list[tuple[DatabaseId, str]]) -> int:
         """One database after the other, until none is left that was due; how many are as wanted now."""
@@ -186,7 +196,7 @@ class Reconciler:
         provider, spec = self._provider(database.provider), await self._spec(database)
         try:
             async with self._held(database, lease), asyncio.timeout(self._step_seconds):
-                result = await _at(provider, spec, database)
+                result = await take(provider, spec, database)
         except TimeoutError:
             raise Unavailable(
                 "provider_unavailable", "The provider did not finish in time.", "It is tried again later."
@@ -234,50 +244,3 @@ class Reconciler:
                 f"A database belongs to the provider '{name}', which this process is not set up for.",
                 "Start with the settings it was made with: AGENTDB_PROVIDER, AGENTDB_CONTROL_URL.",
             ) from None
-
-
-def _next(database: ManagedDatabase) -> Action | None:
-    """A user's own database is never touched: what is wanted of it is kept by our gate alone."""
-    if database.ownership_type == "user":
-        return None
-    return plan(database.desired, database.observed, has_credentials=database.has_credentials)
-
-
-async def _at(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Provisioned | Observed:
-    """The next action, and what it made or what is there now."""
-    match _next(database):
-        case Action.CREATE:
-            return await provider.create(spec)
-        case Action.RESUME:
-            # Unknown is never trusted: what is gone is made anew, what is there is opened.
-            if await provider.observe(spec, database.project_id) is Observed.DELETED:
-                return Observed.DELETED
-            await provider.resume(spec, _handle(database))
-            await provider.tune(spec, _handle(database))
-            return Observed.ACTIVE
-        case Action.PAUSE:
-            return await _pause(provider, spec, database)
-        case Action.DELETE:
-            await provider.delete(spec, database.project_id)
-            return Observed.DELETED
-        case None:
-            return database.observed
-
-
-async def _pause(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Observed:
-    """What was deleted at the provider is made anew first; what is only out of sight stays unknown."""
-    try:
-        await provider.pause(spec, _handle(database))
-    except Missing:
-        if await provider.observe(spec, database.project_id) is Observed.DELETED:
-            return Observed.DELETED
-        raise
-    return Observed.PAUSED
-
-
-def _handle(database: ManagedDatabase) -> str:
-    if database.project_id is None:
-        raise Unavailable(
-            "provider_unavailable", "The provider's handle of this database is not recorded yet."
-        )
-    return database.project_id

@@ -1,12 +1,13 @@
 """Credentials of databases: kept sealed, opened for whoever connects."""
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from agentdb_mcp.core.databases import Kind, ManagedDatabase
 from agentdb_mcp.core.errors import Misconfigured, Missing
-from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.ids import DatabaseId, UserId
 from agentdb_mcp.core.secrets import ConnectionUri
-from agentdb_mcp.store.cipher import Place
+from agentdb_mcp.store.cipher import KeyRing, Place, is_legacy
 from agentdb_mcp.store.connect import Connection
 from agentdb_mcp.store.databases import database_from
 from agentdb_mcp.store.facet import Facet
@@ -23,6 +24,20 @@ _TABLES: Final = {Kind.GLOBAL: "user_global_database", Kind.AGENT: "workspace_da
 def place_of(database: ManagedDatabase, column: str) -> Place:
     """Where that database's value of that column stands."""
     return Place(_TABLES[database.kind], database.id, column, database.user_id)
+
+
+def resealed(row: Any, column: str, ring: KeyRing, *, owner: UserId | None = None) -> str | None:
+    """The row's value of that column under the current key, for its owner or a new one.
+
+    Raises Misconfigured (`encryption_key_unknown`, `ciphertext_invalid`).
+    """
+    if row[column] is None:
+        return None
+    database = database_from(row)
+    place = place_of(database, column)
+    # Rows copied over from Sim are in its own form. Only here are they read: that form is bound to no place.
+    opened = ring.open_legacy(row[column]) if is_legacy(row[column]) else ring.open(row[column], place)
+    return ring.seal(opened, place if owner is None else replace(place, owner_id=owner))
 
 
 async def hold_keys(connection: Connection) -> None:

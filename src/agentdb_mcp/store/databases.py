@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, Observed
+from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, Observed, PauseReason
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.store.facet import Facet
 from agentdb_mcp.store.queries import query
@@ -24,6 +24,10 @@ def database_from(row: Any) -> ManagedDatabase:
         has_credentials=row["writer_connection_uri"] is not None,
         attempts=row["attempts"],
         last_error=row["last_error"],
+        paused_by=tuple(PauseReason(reason) for reason in row["paused_by"]),
+        protected=row["protected"],
+        delete_after=row["delete_after"],
+        kept=row.get("kept") or False,  # only of tombstones, and asked for where there may be one
     )
 
 
@@ -48,12 +52,22 @@ class Databases(Facet):
         async with self._control_plane.connection() as connection:
             return [database_from(row) for row in await connection.fetch(query("databases"), user_id)]
 
-    async def set_desired(self, database_id: DatabaseId, desired: Desired) -> bool:
-        """Write down what is wanted. False: there is none, or it is wanted gone already, which is final."""
+    async def pause(
+        self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR
+    ) -> ManagedDatabase | None:
+        """Want it paused for that reason. None: there is none, or it is wanted gone, which is final."""
+        return await self._one("pause", database_id, reason)
+
+    async def resume(
+        self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR
+    ) -> ManagedDatabase | None:
+        """Take that reason back; for others it stays paused. None: as for a pause."""
+        return await self._one("resume", database_id, reason)
+
+    async def bury(self, database_id: DatabaseId) -> bool:
+        """Want it gone. False: there is none, or it is wanted gone already."""
         async with self._control_plane.connection() as connection:
-            if desired is Desired.DELETED:
-                return await connection.execute(query("bury_database"), database_id) != "DELETE 0"
-            return await connection.fetchval(query("want_state"), database_id, desired) is not None
+            return await connection.execute(query("bury_database"), database_id) != "DELETE 0"
 
     async def forget_credentials(self, database_id: DatabaseId) -> bool:
         """Drop the credentials, so that the reconciler has the database mended and new ones made.
@@ -63,7 +77,7 @@ class Databases(Facet):
         async with self._control_plane.connection() as connection:
             return await connection.fetchval(query("forget_credentials"), database_id) is not None
 
-    async def _one(self, name: str, value: str) -> ManagedDatabase | None:
+    async def _one(self, name: str, *values: str) -> ManagedDatabase | None:
         async with self._control_plane.connection() as connection:
-            row = await connection.fetchrow(query(name), value)
+            row = await connection.fetchrow(query(name), *values)
         return None if row is None else database_from(row)

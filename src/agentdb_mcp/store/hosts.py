@@ -63,7 +63,7 @@ class Hosts(Facet):
         """
         async with self._control_plane.transaction() as connection:
             if not await connection.fetchval(query("user_exists"), user_id):
-                raise _no_user()
+                raise no_user()
             with adding():
                 await _set_plan(connection, user_id, plan)
             rows = await connection.fetch(query("doubt_databases"), user_id)
@@ -122,14 +122,20 @@ async def _set_plan(connection: Connection, user_id: UserId, plan: str) -> None:
 async def check_owner(connection: Connection, workspace_id: WorkspaceId, user_id: UserId) -> None:
     """Raises Denied("forbidden") when the workspace is another user's."""
     if await connection.fetchval(query("workspace_owner"), workspace_id) not in (None, user_id):
-        raise Denied(
-            "forbidden",
-            "This workspace belongs to another user.",
-            "Name its owner with --user, or choose another id.",
-        )
+        raise not_theirs()
 
 
-def _no_user() -> Missing:
+def not_theirs() -> Denied:
+    """The workspace is somebody else's."""
+    return Denied(
+        "forbidden",
+        "This workspace belongs to another user.",
+        "Name its owner with --user, or choose another id.",
+    )
+
+
+def no_user() -> Missing:
+    """The user was never registered."""
     return Missing(
         "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
     )
@@ -148,7 +154,7 @@ def adding() -> Generator[None]:
     try:
         yield
     except asyncpg.ForeignKeyViolationError:
-        raise _no_user() from None
+        raise no_user() from None
     except asyncpg.NotNullViolationError:
         raise Missing(
             "user_not_found",

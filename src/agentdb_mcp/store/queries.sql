@@ -54,6 +54,40 @@ DELETE FROM subscription WHERE reference_id = $1
 -- $1 workspace
 SELECT owner_id FROM workspace WHERE id = $1
 
+-- name: lock_workspace
+-- Its owner, who stays so until we are done. $1 workspace
+SELECT owner_id FROM workspace WHERE id = $1 FOR UPDATE
+
+-- name: give_workspace
+-- $1 workspace, $2 new owner
+UPDATE workspace SET owner_id = $2 WHERE id = $1
+
+-- name: lock_agent_database
+-- $1 workspace
+SELECT * FROM workspace_database WHERE workspace_id = $1 FOR UPDATE
+
+-- name: give_database
+-- $1 database, $2 new owner, $3 owner's, $4 writer's and $5 reader's URI, sealed for the new owner
+UPDATE workspace_database
+   SET user_id = $2, neon_connection_uri = $3, writer_connection_uri = $4, reader_connection_uri = $5,
+       updated_at = now()
+ WHERE id = $1
+RETURNING *
+
+-- name: moved
+-- Whose workspace a host gave away in its own table. $1 limit
+SELECT d.id FROM workspace_database AS d JOIN workspace AS w ON w.id = d.workspace_id
+ WHERE w.owner_id <> d.user_id
+   AND (d.lease_expires_at IS NULL OR d.lease_expires_at <= now())
+ ORDER BY d.id
+ LIMIT $1
+
+-- name: hold_moved
+-- $1 database
+SELECT d.*, w.owner_id FROM workspace_database AS d JOIN workspace AS w ON w.id = d.workspace_id
+ WHERE d.id = $1
+   FOR UPDATE OF d
+
 -- name: add_workspace
 -- Only when missing, like a user. $1 workspace, $2 owner, $3 name
 INSERT INTO workspace (id, owner_id, name)
@@ -115,18 +149,28 @@ SELECT * FROM workspace_database WHERE workspace_id = $1
 
 -- name: database
 -- $1 database
-SELECT * FROM managed_database WHERE id = $1
+SELECT *, is_kept(deleted_at, protected, delete_after) AS kept FROM managed_database WHERE id = $1
 
 -- name: databases
 -- The deleted ones included. $1 user, or NULL for everyone's
-SELECT * FROM managed_database WHERE $1::text IS NULL OR user_id = $1 ORDER BY created_at, id
+SELECT *, is_kept(deleted_at, protected, delete_after) AS kept FROM managed_database
+ WHERE $1::text IS NULL OR user_id = $1
+ ORDER BY created_at, id
 
--- name: want_state
--- Due at once, whatever failed before. $1 database, $2 active or paused
+-- name: pause
+-- For one more reason, or the same again. Due at once, whatever failed before. $1 database, $2 reason
 UPDATE managed_database
-   SET desired_state = $2, attempts = 0, next_attempt_at = now(), updated_at = now()
- WHERE id = $1 AND desired_state <> 'deleted'
-RETURNING id
+   SET paused_by = ARRAY(SELECT DISTINCT reason FROM unnest(paused_by || $2::text) AS reason ORDER BY reason),
+       attempts = 0, next_attempt_at = now(), updated_at = now()
+ WHERE id = $1 AND deleted_at IS NULL
+RETURNING *
+
+-- name: resume
+-- As far as that reason goes; for others it stays paused. $1 database, $2 reason
+UPDATE managed_database
+   SET paused_by = array_remove(paused_by, $2::text), attempts = 0, next_attempt_at = now(), updated_at = now()
+ WHERE id = $1 AND deleted_at IS NULL
+RETURNING *
 
 -- name: bury_database
 -- A trigger writes the tombstone. $1 database
@@ -150,7 +194,8 @@ SELECT id FROM database_tombstone
 -- touched. $1 limit, $2 seconds of the lease, $3 due by then, or NULL for now
 WITH due AS (
     SELECT id FROM managed_database
-     WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+     WHERE (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+       AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
        AND ownership_type = 'platform'
        AND next_attempt_at <= coalesce($3, now())
        AND (lease_expires_at IS NULL OR lease_expires_at <= now())
@@ -162,7 +207,7 @@ UPDATE managed_database AS d
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
        observed_state = 'unknown'
   FROM due WHERE d.id = due.id
-RETURNING d.*
+RETURNING d.*, is_kept(d.deleted_at, d.protected, d.delete_after) AS kept
 
 -- name: claim_one
 -- The same for one database, without waiting for its time. $1 database, $2 seconds of the lease
@@ -170,17 +215,19 @@ UPDATE managed_database
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
        observed_state = 'unknown'
  WHERE id = $1
-   AND (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+   AND (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+   AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
    AND ownership_type = 'platform'
    AND (lease_expires_at IS NULL OR lease_expires_at <= now())
-RETURNING *
+RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
 
 -- name: claim_unseen
 -- Databases that are as wanted, and were last worked on or looked at so long ago that somebody may have changed
 -- them at the provider since. $1 limit, $2 seconds of the lease, $3 seconds since then
 WITH unseen AS (
     SELECT id FROM managed_database
-     WHERE observed_state = desired_state AND desired_state <> 'deleted' AND writer_connection_uri IS NOT NULL
+     WHERE observed_state = desired_state AND desired_state <> 'deleted'
+       AND (writer_connection_uri IS NOT NULL OR desired_state = 'paused')
        AND ownership_type = 'platform'
        AND next_attempt_at <= now() - make_interval(secs => $3)
        AND (lease_expires_at IS NULL OR lease_expires_at <= now())
@@ -217,9 +264,11 @@ RETURNING id
 -- name: overdue
 -- What needs a step and nobody took up for long. $1 seconds
 SELECT id FROM managed_database
- WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND writer_connection_uri IS NULL))
+ WHERE (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+   AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
    AND ownership_type = 'platform'
-   AND greatest(next_attempt_at, lease_expires_at) < now() - make_interval(secs => $1)
+   AND greatest(next_attempt_at, lease_expires_at, CASE WHEN delete_after <= now() THEN delete_after END)
+       < now() - make_interval(secs => $1)
  ORDER BY next_attempt_at, id
 
 -- name: now

@@ -7,14 +7,13 @@ keys to its commit, and whoever changes the keys holds it alone: no value appear
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.ids import DatabaseId
-from agentdb_mcp.store.cipher import KeyRing, is_legacy, sealed_with
+from agentdb_mcp.store.cipher import KeyRing, sealed_with
 from agentdb_mcp.store.connect import Connection
-from agentdb_mcp.store.credentials import KEYS_LOCK, SEALED_COLUMNS, hold_keys, place_of
-from agentdb_mcp.store.databases import database_from
+from agentdb_mcp.store.credentials import KEYS_LOCK, SEALED_COLUMNS, hold_keys, resealed
 from agentdb_mcp.store.facet import Facet
 from agentdb_mcp.store.queries import query
 
@@ -100,7 +99,7 @@ class Rotations(Facet):
             ring = self._keys.ring()
             for row in await connection.fetch(query("hold_databases"), ids):
                 try:
-                    values = [_resealed(row, column, ring) for column in SEALED_COLUMNS]
+                    values = [resealed(row, column, ring) for column in SEALED_COLUMNS]
                 except Misconfigured:
                     failed.append(DatabaseId(row["id"]))
                 else:
@@ -110,12 +109,3 @@ class Rotations(Facet):
 
 def _pattern(ring: KeyRing) -> str:
     return sealed_with(ring.current_id) + "%"
-
-
-def _resealed(row: Any, column: str, ring: KeyRing) -> str | None:
-    if row[column] is None:
-        return None
-    place = place_of(database_from(row), column)
-    # Rows copied over from Sim are in its own form. Only here are they read: that form is bound to no place.
-    opened = ring.open_legacy(row[column]) if is_legacy(row[column]) else ring.open(row[column], place)
-    return ring.seal(opened, place)

@@ -19,9 +19,10 @@ from agentdb_mcp.store.queries import query
 from agentdb_mcp.store.rotation import Rotations
 from agentdb_mcp.store.schemas import Schemas
 from agentdb_mcp.store.tokens import Tokens
+from agentdb_mcp.store.workspaces import Workspaces
 
 
-class Store(Hosts, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits):
+class Store(Hosts, Workspaces, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits):
     """Everything that is asked of the control plane.
 
     Every method may raise Unavailable("control_plane_unavailable"); the next call connects again. Where the

@@ -1,0 +1,138 @@
+"""The commands of hosts: users, workspaces and their databases."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from agentdb_mcp.console import FINISHES, AsJson, facts, line_of, run, tell, tell_deleted
+from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+
+user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
+workspace = typer.Typer(
+    help="Create and remove workspaces: one agent's place of work each.", no_args_is_help=True
+)
+database = typer.Typer(help="List, pause, resume and mend databases.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="The host's own id.")]
+UserOption = Annotated[str, typer.Option("--user", help="The host's id of the user.")]
+
+
+@user.command("create")
+def user_create(
+    user_id: Id,
+    plan: Annotated[str | None, typer.Option(help="free, pro, team or enterprise.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Register a user: the shared database and the budget row. Fails when either cannot be made."""
+    receipt = run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
+    tell(f"user {user_id}", receipt, as_json=as_json)
+
+
+@user.command("plan")
+def user_plan(
+    user_id: Id,
+    plan: Annotated[str, typer.Argument(help="free, pro, team or enterprise.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Put a user on another plan, and fit the user's databases to it."""
+    waiting = run(lambda app: app.lifecycle.change_plan(UserId(user_id), plan))
+    if as_json:
+        print(json.dumps({"plan": plan, "waiting": waiting}))
+    else:
+        print(f"user {user_id}: plan {plan}" + (f"; {waiting} database(s): {FINISHES}" if waiting else ""))
+
+
+@user.command("delete")
+def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
+    """Remove a user: every workspace's database first, then the shared one."""
+    waiting = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
+    tell_deleted(f"user {user_id}", waiting, as_json=as_json)
+
+
+@workspace.command("create")
+def workspace_create(
+    workspace_id: Id,
+    user_id: UserOption,
+    name: Annotated[str, typer.Option(help="A name for people.")] = "",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Create a workspace and its agent's database; pending when the database cannot be made now."""
+    receipt = run(
+        lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name)
+    )
+    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+
+
+@workspace.command("delete")
+def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+    """Remove a workspace and its agent's database."""
+    waiting = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
+
+
+@workspace.command("archive")
+def workspace_archive(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+    """Pause a workspace's database until the workspace is restored; its data is kept."""
+    receipt = run(lambda app: app.lifecycle.archive_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+
+
+@workspace.command("restore")
+def workspace_restore(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+    """Undo an archiving. What was paused for another reason stays paused."""
+    receipt = run(lambda app: app.lifecycle.restore_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+
+
+@workspace.command("transfer")
+def workspace_transfer(
+    workspace_id: Id,
+    user_id: UserOption,
+    taker: Annotated[str, typer.Option("--to", help="The host's id of the new owner.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Give a workspace and its database to another registered user, whose plan then holds for it."""
+    receipt = run(
+        lambda app: app.lifecycle.transfer_workspace(
+            WorkspaceId(workspace_id), UserId(user_id), UserId(taker)
+        )
+    )
+    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+
+
+@database.command("list")
+def database_list(
+    user_id: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Every database there is a row for, and where it stands."""
+    owner = None if user_id is None else UserId(user_id)
+    for row in run(lambda app: app.lifecycle.databases(owner)):
+        print(json.dumps(facts(row)) if as_json else line_of(row))
+
+
+@database.command("pause")
+def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Refuse every statement on a database from now on; its data is kept."""
+    receipt = run(lambda app: app.lifecycle.pause(DatabaseId(database_id)))
+    tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@database.command("resume")
+def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Undo a pause. One whose workspace is archived, or whose budget is spent, stays paused."""
+    receipt = run(lambda app: app.lifecycle.resume(DatabaseId(database_id)))
+    tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@database.command("mend")
+def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
+    receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
+    tell(f"database {database_id}", receipt, as_json=as_json)

@@ -1,0 +1,73 @@
+"""One step towards what is wanted of a database: which one, and how it is taken at the provider."""
+
+from agentdb_mcp.core.databases import (
+    Action,
+    DatabaseSpec,
+    Desired,
+    ManagedDatabase,
+    Observed,
+    Provisioned,
+    plan,
+)
+from agentdb_mcp.core.errors import Missing, Unavailable
+from agentdb_mcp.providers.base import Provider
+
+
+def next_action(database: ManagedDatabase) -> Action | None:
+    """What is to be done, None when nothing is. A user's own database is never touched: our gate alone
+    keeps what is wanted of it.
+    """
+    if database.ownership_type == "user":
+        return None
+    return plan(
+        database.desired,
+        database.observed,
+        made=database.project_id is not None,
+        has_credentials=database.has_credentials,
+        kept=database.kept,
+    )
+
+
+async def take(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Provisioned | Observed:
+    """The next action, and what it made or what is there now."""
+    match next_action(database):
+        case Action.CREATE:
+            return await provider.create(spec)
+        case Action.RESUME:
+            # Unknown is never trusted: what is gone is made anew, what is there is opened.
+            if await provider.observe(spec, database.project_id) is Observed.DELETED:
+                return Observed.DELETED
+            await provider.resume(spec, _handle(database))
+            await provider.tune(spec, _handle(database))
+            return Observed.ACTIVE
+        case Action.PAUSE:
+            return await _pause(provider, spec, database)
+        case Action.DELETE:
+            await provider.delete(spec, database.project_id)
+            return Observed.DELETED
+        case None:
+            return database.observed
+
+
+async def _pause(provider: Provider, spec: DatabaseSpec, database: ManagedDatabase) -> Provisioned | Observed:
+    """What was deleted there is brought back, or made anew; what is only out of sight stays unknown."""
+    handle = _handle(database)
+    try:
+        await provider.pause(spec, handle)
+    except Missing:
+        if await provider.observe(spec, handle) is not Observed.DELETED:
+            raise
+        if database.desired is Desired.DELETED:
+            return Observed.DELETED
+        if not await provider.reclaim(spec, handle):
+            return await provider.create(spec)
+        await provider.pause(spec, handle)
+    return Observed.PAUSED
+
+
+def _handle(database: ManagedDatabase) -> str:
+    if database.project_id is None:
+        raise Unavailable(
+            "provider_unavailable", "The provider's handle of this database is not recorded yet."
+        )
+    return database.project_id
