@@ -81,6 +81,7 @@ async def test_an_agent_builds_and_uses_its_databases(
                 "rows": [[1, "Ulysses"], [2, "Emma"]],
                 "row_count": 2,
                 "truncated": None,
+                "schema_version": 1,
             }
             listed = await call("list_tables", database=database)
             assert "book" in text_of(listed)

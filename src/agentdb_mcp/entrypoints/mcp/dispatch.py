@@ -114,7 +114,7 @@ class AgentTools:
 
     async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         made = await self._run("execute_ddl", kind, arguments)
-        await self._schema.look(self._principal, kind)
+        self._news.made(kind, await self._schema.look(self._principal, kind))
         return render.done(kind, made)
 
     async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:

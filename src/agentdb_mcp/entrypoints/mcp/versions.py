@@ -11,25 +11,26 @@ from agentdb_mcp.entrypoints.mcp.tables import without_nothing
 
 
 class SchemaNews:
-    """What a model was told of schema versions: a number that it knows costs it no words."""
+    """What a model was told of schema versions: one that it knows, or made itself, costs it no words."""
 
     def __init__(self) -> None:
         self._told: dict[Kind, int] = {}
 
+    def made(self, kind: Kind, version: int | None) -> None:
+        """The version after a change of the model's own, which is no news unless others changed more."""
+        if version is not None and self._told.get(kind, version - 1) == version - 1:
+            self._told[kind] = version
+
     def told(self, kind: Kind, answer: ToolAnswer, version: int | None) -> ToolAnswer:
-        """The answer with the schema version; in words when it is another than the model knows."""
+        """The answer with the schema version; in words when it is another than the last one."""
         if version is None:
             return answer
         structured = {**answer.structured, "schema_version": version}
-        before, self._told[kind] = self._told.get(kind), version
+        before, self._told[kind] = self._told.get(kind, version), version
         if before == version:
             return replace(answer, structured=structured)
-        moved = (
-            "" if before is None else f", was {before}: list_tables with since={before} tells what changed"
-        )
-        return replace(
-            answer, text=lines(answer.text, f"schema version {version}{moved}"), structured=structured
-        )
+        moved = f"schema version {version}, was {before}: list_tables with since={before} tells what changed"
+        return replace(answer, text=lines(answer.text, moved), structured=structured)
 
 
 def changed(kind: Kind, found: SchemaHistory) -> ToolAnswer:
