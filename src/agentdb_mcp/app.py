@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.services.schema import SchemaService
     from agentdb_mcp.services.sweeper import Sweeper
     from agentdb_mcp.services.tokens import TokenService
+    from agentdb_mcp.services.transactions import Transactions
     from agentdb_mcp.services.writes import WriteService
 
 _log = logging.getLogger(__name__)
@@ -204,13 +205,20 @@ class Engine:
     writes: "WriteService"
     schema: "SchemaService"
     confirmation: "Confirmation"
+    transactions: "Transactions"
 
     def tools(self, principal: Principal, databases: Sequence[Kind]) -> "AgentTools":
         """One agent's tools."""
         from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 
         return AgentTools(
-            principal, databases, self.queries, self.writes, self.schema, confirmation=self.confirmation
+            principal,
+            databases,
+            self.queries,
+            self.writes,
+            self.schema,
+            confirmation=self.confirmation,
+            transactions=self.transactions,
         )
 
 
@@ -238,6 +246,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     from agentdb_mcp.services.notices import log_judgement
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
+    from agentdb_mcp.services.transactions import ROOM, Transactions
     from agentdb_mcp.services.versions import Versions
     from agentdb_mcp.services.writes import WriteService
 
@@ -250,9 +259,11 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         changes = await stack.enter_async_context(store.changes())
         access = AccessService(store, changes, server.premises(), clock=now)
         turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
-        pools = Pools(PoolLimits(size=settings.max_concurrent))
+        pools = Pools(PoolLimits(size=settings.max_concurrent + ROOM))
         stack.push_async_callback(pools.close)
         runner = Runner(pools)
+        transactions = Transactions(access, runner, turns, now)
+        stack.push_async_callback(transactions.close)
         policies = load_policies(assets.folder("policies"))
         guard = Guard(notice=log_judgement)
         # The parsers are loaded by the first statement there is: better this one than the agent's.
@@ -260,13 +271,13 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         stack.callback(warming.cancel)
         cursors = Cursors(now)
         admission = Admission(access, guard, policies, settings.caps)
-        queries = QueryService(admission, runner, turns, cursors)
-        writes = WriteService(admission, runner, turns)
+        queries = QueryService(admission, runner, turns, cursors, transactions)
+        writes = WriteService(admission, runner, turns, transactions)
         versions = Versions(store, changes, Shapes(runner))
         catalog = Catalog(pools)
         schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits)
         confirmation = Confirmation(admission, catalog, turns, settings.destructive)
-        yield Engine(access, changes, queries, writes, schema, confirmation)
+        yield Engine(access, changes, queries, writes, schema, confirmation, transactions)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

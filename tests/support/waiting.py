@@ -10,3 +10,12 @@ async def until(holds: Callable[[], Awaitable[Any]], *, seconds: float = 20) -> 
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - another process has no Event for us
             await asyncio.sleep(0.01)
+
+
+def soon(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """The same where nothing else goes on meanwhile."""
+
+    async def held() -> bool:
+        return holds()
+
+    asyncio.run(until(held, seconds=seconds))

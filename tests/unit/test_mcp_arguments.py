@@ -66,7 +66,7 @@ def test_an_unknown_argument_is_refused_with_the_known_ones() -> None:
     assert error.message == "query has no argument 'workspace_id'."
     assert (
         error.hint
-        == "query takes: sql, params, cursor, max_rows, max_bytes, max_tokens, max_cell, timeout, database."
+        == "query takes: sql, params, cursor, max_rows, max_bytes, max_tokens, max_cell, transaction, timeout, database."
     )
 
 
@@ -120,5 +120,5 @@ def test_an_unknown_tool_is_answered_with_the_tools_there_are() -> None:
     assert len(error.message) < 100
     assert (
         error.hint
-        == "The tools are: query, execute, execute_ddl, list_tables, describe_table, database_info."
+        == "The tools are: query, execute, execute_ddl, transaction, list_tables, describe_table, database_info."
     )

@@ -23,7 +23,15 @@ class Broken:
 @pytest.fixture
 def tools() -> AgentTools:
     principal = Principal(UserId("u"), WorkspaceId("w"))
-    return AgentTools(principal, (Kind.AGENT,), Broken(), Broken(), Broken(), confirmation=Broken())  # type: ignore[arg-type]
+    return AgentTools(
+        principal,
+        (Kind.AGENT,),
+        Broken(),
+        Broken(),
+        Broken(),
+        confirmation=Broken(),
+        transactions=Broken(),
+    )  # type: ignore[arg-type]
 
 
 async def test_a_bug_is_an_answer_with_a_reference_that_the_log_explains_without_the_bugs_words(
@@ -53,7 +61,7 @@ async def test_an_unknown_tool_is_an_answer_that_names_the_known_ones(tools: Age
     answer = await tools.call(name, {})
     assert answer.is_error
     assert answer.structured["error"]["code"] == "bad_argument"
-    assert "query, execute, execute_ddl, list_tables, describe_table" in answer.text
+    assert "query, execute, execute_ddl, transaction, list_tables, describe_table" in answer.text
 
 
 async def test_wrong_arguments_reach_no_service(tools: AgentTools) -> None:

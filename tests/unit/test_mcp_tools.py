@@ -38,9 +38,17 @@ def test_the_whole_list_stays_within_its_tokens(with_output: bool, tokens: int) 
     assert len(json.dumps(listed, separators=(",", ":"))) / 4 <= tokens
 
 
-def test_there_are_six_tools() -> None:
+def test_there_are_seven_tools() -> None:
     names = [spec.name for spec in agent_tools(BOTH)]
-    assert names == ["query", "execute", "execute_ddl", "list_tables", "describe_table", "database_info"]
+    assert names == [
+        "query",
+        "execute",
+        "execute_ddl",
+        "transaction",
+        "list_tables",
+        "describe_table",
+        "database_info",
+    ]
 
 
 def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
@@ -55,6 +63,8 @@ def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
         "max_tokens",
         "max_cell",
         "timeout",
+        "transaction",
+        "action",
         "database",
         "schema",
         "pattern",
@@ -118,6 +128,7 @@ def test_only_the_reading_tools_say_that_they_are_safe() -> None:
         "query": (True, False, True),
         "execute": (False, True, False),
         "execute_ddl": (False, True, False),
+        "transaction": (False, False, False),
         "list_tables": (True, False, True),
         "describe_table": (True, False, True),
         "database_info": (True, False, True),

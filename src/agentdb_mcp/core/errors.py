@@ -109,6 +109,7 @@ class Missing(AgentDbError):
             "database_pending",
             "table_not_found",
             "token_not_found",
+            "transaction_expired",
             "user_not_found",
             "workspace_not_found",
         }

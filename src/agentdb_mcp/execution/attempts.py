@@ -38,14 +38,14 @@ class Attempt(ABC, Generic[T_co]):
             return await self._attempt(pool, last=True)
 
     @abstractmethod
-    async def _perform(self, session: Session) -> T_co:
+    async def perform(self, session: Session) -> T_co:
         """The work itself; what the driver raises may pass."""
 
     async def _attempt(self, pool: SessionPool, *, last: bool = False) -> T_co:
         session = await pool.take()
         self.started = True
         try:
-            return await self._perform(session)
+            return await self.perform(session)
         except LOST as error:
             session.terminate()
             if not last and self._may_repeat(session, error):

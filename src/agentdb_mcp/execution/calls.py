@@ -33,7 +33,7 @@ class Call(Attempt[ResultSet]):
         self._keep = keep
         self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
 
-    async def _perform(self, session: Session) -> ResultSet:
+    async def perform(self, session: Session) -> ResultSet:
         return self._result(*await self._answer(session), session)
 
     async def _answer(self, session: Session) -> tuple[Prepared, Answer]:
@@ -46,6 +46,8 @@ class Call(Attempt[ResultSet]):
             return await self._prepare_and_execute(session)
 
     async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
+        if session.is_held and self.reads:
+            await session.begin("READ ONLY")  # the writer's session
         prepared = await self._prepare(session)
         answer = await session.execute_text(
             prepared,
@@ -86,8 +88,8 @@ class Read(Call):
     def __init__(self, text: str, params: Sequence[JsonValue], caps: Caps) -> None:
         super().__init__(text, params, caps, reads=True, keep=True)
 
-    async def _perform(self, session: Session) -> ResultSet:
-        found = await super()._perform(session)
+    async def perform(self, session: Session) -> ResultSet:
+        found = await super().perform(session)
         if found.truncated is None or found.total is not None:
             return found
         guess = await estimated_rows(session, self._text, self._params)

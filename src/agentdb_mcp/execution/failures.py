@@ -47,6 +47,11 @@ def said_goodbye(error: BaseException) -> bool:
     return isinstance(error.__cause__, asyncpg.PostgresError)
 
 
+def ended_the_session(error: asyncpg.PostgresError) -> bool:
+    """Whether with these words the server closed the connection."""
+    return getattr(error, "severity_en", "") in {"FATAL", "PANIC"}
+
+
 def timed_out(seconds: float | None = None) -> Unavailable:
     """A statement that reached our deadline, or the database's own (None)."""
     limit = f"its time limit of {seconds:g} s" if seconds is not None else "the database's own time limit"

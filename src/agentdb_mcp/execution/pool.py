@@ -58,6 +58,13 @@ class SessionPool:
         self._shelve(session)
         self._slots.release()
 
+    async def stop(self, session: Session) -> bool:
+        """Lets a cancelled statement stop; False when it did not, and the session was ended for it."""
+        stopped = await session.has_stopped(GRACE_SECONDS)
+        if not stopped:
+            await self._end_backend(session.backend)
+        return stopped
+
     @property
     def is_empty(self) -> bool:
         """Whether no session of it is left."""
@@ -160,8 +167,7 @@ class SessionPool:
     async def _see_off(self, session: Session) -> None:
         """Lets a cancelled statement stop, then closes: a late cancel would hit whatever came next."""
         try:
-            if not await session.has_stopped(GRACE_SECONDS):
-                await self._end_backend(session.backend)
+            await self.stop(session)
         finally:
             session.terminate()
             self._slots.release()

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.databases import AccessRole, Kind
@@ -12,6 +13,9 @@ from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.execution.connecting import connect
 from agentdb_mcp.execution.endpoints import Endpoint, parse_endpoint
 from agentdb_mcp.execution.pool import SessionPool
+
+MOST_SESSIONS: Final = 10
+"""Of one role that PostgreSQL lets into an agent's own database (providers/roles.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class PoolLimits:
         """Size and idle seconds for a database of this kind."""
         if kind is Kind.GLOBAL:
             return min(self.size, self.shared_size), min(self.idle_seconds, self.shared_idle_seconds)
-        return self.size, self.idle_seconds
+        return min(self.size, MOST_SESSIONS), self.idle_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from agentdb_mcp.execution.failures import no_connection, timed_out
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
+from agentdb_mcp.execution.transactions import END_SECONDS, Transaction
 
 
 class Runner:
@@ -21,10 +22,23 @@ class Runner:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
 
+    async def begin(self, target: Target, *, idle_seconds: int) -> Transaction:
+        """A transaction for several calls; the server ends it when it hears nothing for `idle_seconds`."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                return await Transaction.begin(self._pools.pool(target, "writer"), idle_seconds=idle_seconds)
+        except TimeoutError:
+            raise no_connection(END_SECONDS) from None
+
     async def run(
-        self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps
+        self,
+        target: Target,
+        sql: ApprovedSql,
+        params: Sequence[JsonValue],
+        caps: Caps,
+        within: Transaction | None = None,
     ) -> ResultSet:
-        """The statement's rows within the caps.
+        """The statement's rows within the caps; in a transaction with and for its other statements.
 
         Raises SqlFailed when PostgreSQL refuses the statement, Invalid for parameters that cannot be sent,
         Unavailable("query_timeout") at `caps.seconds` and Unavailable("database_unavailable") when the
@@ -32,12 +46,17 @@ class Runner:
         """
         refuse_too_many(params)
         if sql.statement_class is StatementClass.READ:
-            return await self._run(target, Read(sql.text, params, caps))
+            return await self._run(target, Read(sql.text, params, caps), within)
         comes_again = sql.statement_class is StatementClass.WRITE
-        return await self._run(target, Call(sql.text, params, caps, reads=False, keep=comes_again))
+        return await self._run(target, Call(sql.text, params, caps, reads=False, keep=comes_again), within)
 
     async def rehearse(
-        self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps
+        self,
+        target: Target,
+        sql: ApprovedSql,
+        params: Sequence[JsonValue],
+        caps: Caps,
+        within: Transaction | None = None,
     ) -> ResultSet:
         """What a change would do, with the rows it would touch by table; it is rolled back.
 
@@ -45,7 +64,7 @@ class Runner:
         kept: sequences have moved on. Raises as `run` does; nothing is ever in doubt.
         """
         refuse_too_many(params)
-        return await self._run(target, Rehearsal(sql.text, params, caps))
+        return await self._run(target, Rehearsal(sql.text, params, caps), within)
 
     async def resume(
         self,
@@ -71,7 +90,9 @@ class Runner:
         """A reading statement of our own, as the agent's reader role. Raises as `run` does."""
         return await self._run(target, Call(sql, params, caps, reads=True, keep=True))
 
-    async def _run(self, target: Target, call: Call) -> ResultSet:
+    async def _run(self, target: Target, call: Call, within: Transaction | None = None) -> ResultSet:
+        if within is not None:
+            return await within.run(call)
         pool = self._pools.pool(target, "reader" if call.reads else "writer")
         try:
             async with asyncio.timeout(call.caps.seconds):

@@ -12,15 +12,19 @@ from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.cursors import Cursors, Reading, expired
 from agentdb_mcp.services.fairness import Turns
+from agentdb_mcp.services.transactions import Transactions
 
 
 class QueryService:
     """A turn, admission, the runner: in this order, each refusing on its own."""
 
-    def __init__(self, admission: Admission, runner: Runner, turns: Turns, cursors: Cursors) -> None:
+    def __init__(
+        self, admission: Admission, runner: Runner, turns: Turns, cursors: Cursors, transactions: Transactions
+    ) -> None:
         self._admission = admission
         self._runner = runner
         self._turns = turns
+        self._transactions = transactions
         self._cursors = cursors
 
     async def run(
@@ -31,15 +35,21 @@ class QueryService:
         params: Sequence[JsonValue] = (),
         *,
         asked: Asked = ALL,
+        transaction: str | None = None,
     ) -> ResultSet:
         """The rows of one statement, within the caps; what is asked for can lower them, never raise them.
 
         A read that was cut comes with a cursor to go on.
         """
-        async with self._turns.turn(principal.workspace_id, asked.seconds):
+        async with (
+            self._turns.turn(principal.workspace_id, asked.seconds),
+            self._transactions.use(principal, kind, transaction) as within,
+        ):
             target, approved = await self._admission.admit(principal, kind, "query", sql)
-            found = await self._runner.run(target, approved, params, self._admission.limits(target, asked))
-            if found.truncated is None:
+            found = await self._runner.run(
+                target, approved, params, self._admission.limits(target, asked), within
+            )
+            if found.truncated is None or within is not None:
                 return found
             reading = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
             return self._continuable(principal, found, reading)

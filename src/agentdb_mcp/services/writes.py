@@ -9,15 +9,19 @@ from agentdb_mcp.core.results import ALL, Asked, JsonValue, ResultSet
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.fairness import Turns
+from agentdb_mcp.services.transactions import Transactions
 
 
 class WriteService:
     """A turn, admission, the runner: in this order, each refusing on its own."""
 
-    def __init__(self, admission: Admission, runner: Runner, turns: Turns) -> None:
+    def __init__(
+        self, admission: Admission, runner: Runner, turns: Turns, transactions: Transactions
+    ) -> None:
         self._admission = admission
         self._runner = runner
         self._turns = turns
+        self._transactions = transactions
 
     async def run(
         self,
@@ -28,11 +32,17 @@ class WriteService:
         params: Sequence[JsonValue] = (),
         *,
         asked: Asked = ALL,
+        transaction: str | None = None,
     ) -> ResultSet:
         """What one statement changed, committed; its rows within the caps."""
-        async with self._turns.turn(principal.workspace_id, asked.seconds):
+        async with (
+            self._turns.turn(principal.workspace_id, asked.seconds),
+            self._transactions.use(principal, kind, transaction) as within,
+        ):
             target, approved = await self._admission.admit(principal, kind, tool, sql)
-            return await self._runner.run(target, approved, params, self._admission.limits(target, asked))
+            return await self._runner.run(
+                target, approved, params, self._admission.limits(target, asked), within
+            )
 
     async def rehearse(
         self,
@@ -42,10 +52,14 @@ class WriteService:
         params: Sequence[JsonValue] = (),
         *,
         asked: Asked = ALL,
+        transaction: str | None = None,
     ) -> ResultSet:
         """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
-        async with self._turns.turn(principal.workspace_id, asked.seconds):
+        async with (
+            self._turns.turn(principal.workspace_id, asked.seconds),
+            self._transactions.use(principal, kind, transaction) as within,
+        ):
             target, approved = await self._admission.admit(principal, kind, "execute", sql)
             return await self._runner.rehearse(
-                target, approved, params, self._admission.limits(target, asked)
+                target, approved, params, self._admission.limits(target, asked), within
             )

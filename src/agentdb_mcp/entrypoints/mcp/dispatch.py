@@ -22,6 +22,7 @@ from agentdb_mcp.services.confirmation import Confirmation
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.questions import Act
 from agentdb_mcp.services.schema import SchemaService
+from agentdb_mcp.services.transactions import Transactions
 from agentdb_mcp.services.writes import WriteService
 
 _log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class AgentTools:
         schema: SchemaService,
         *,
         confirmation: Confirmation,
+        transactions: Transactions,
     ) -> None:
         self.databases = tuple(databases)
         self._principal = principal
@@ -54,10 +56,12 @@ class AgentTools:
         self._schema = schema
         self._news = SchemaNews()
         self._confirmation = confirmation
+        self._transactions = transactions
         self._work: dict[str, Work] = {
             "query": self._query,
             "execute": self._execute,
             "execute_ddl": self._execute_ddl,
+            "transaction": self._transaction,
             "list_tables": self._list_tables,
             "describe_table": self._describe_table,
             "database_info": self._database_info,
@@ -95,6 +99,8 @@ class AgentTools:
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "cursor" in arguments:
+            if "transaction" in arguments:
+                raise _no_cursor()
             return render.rows(kind, await self._resume(kind, arguments))
         if "sql" not in arguments:
             raise missing(self._specs["query"], "sql")
@@ -104,6 +110,7 @@ class AgentTools:
             arguments["sql"],
             arguments.get("params", ()),
             asked=_asked(arguments),
+            transaction=arguments.get("transaction"),
         )
         return render.rows(kind, found)
 
@@ -114,7 +121,8 @@ class AgentTools:
 
     async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         made = await self._run("execute_ddl", kind, arguments)
-        self._news.made(kind, await self._schema.look(self._principal, kind))
+        if "transaction" not in arguments:
+            self._news.made(kind, await self._schema.look(self._principal, kind))
         return render.done(kind, made)
 
     async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:
@@ -125,6 +133,7 @@ class AgentTools:
             arguments["sql"],
             arguments.get("params", ()),
             asked=_asked(arguments),
+            transaction=arguments.get("transaction"),
         )
 
     async def _rehearse(self, kind: Kind, arguments: Arguments) -> ResultSet:
@@ -134,6 +143,7 @@ class AgentTools:
             arguments["sql"],
             arguments.get("params", ()),
             asked=_asked(arguments),
+            transaction=arguments.get("transaction"),
         )
 
     async def _resume(self, kind: Kind, arguments: Arguments) -> ResultSet:
@@ -145,6 +155,21 @@ class AgentTools:
             params=arguments.get("params"),
             asked=_asked(arguments),
         )
+
+    async def _transaction(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        action: str = arguments["action"]
+        if action == "begin":
+            if "transaction" in arguments:
+                raise Invalid("bad_argument", "begin makes the handle; transactions do not nest.")
+            return render.begun(kind, await self._transactions.begin(self._principal, kind))
+        if "transaction" not in arguments:
+            raise missing(self._specs["transaction"], "transaction")
+        if action == "rollback":
+            await self._transactions.roll_back(self._principal, kind, arguments["transaction"])
+            return render.ended(kind, "rolled back")
+        await self._transactions.commit(self._principal, kind, arguments["transaction"])
+        self._news.made(kind, await self._schema.look(self._principal, kind))
+        return render.ended(kind, "committed")
 
     async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "since" in arguments:
@@ -176,6 +201,14 @@ def _asked(arguments: Arguments) -> Asked:
         raise Invalid("bad_argument", "timeout is in seconds, and more than 0.")
     most = (arguments.get(name) for name in ("max_rows", "max_bytes", "max_tokens", "max_cell"))
     return Asked(*most, seconds=seconds)
+
+
+def _no_cursor() -> Invalid:
+    return Invalid(
+        "bad_argument",
+        "Cursors do not go on in a transaction.",
+        "ORDER BY a unique key and WHERE key > the last one goes on there.",
+    )
 
 
 def _unexpected(name: str, error: Exception) -> Unavailable:

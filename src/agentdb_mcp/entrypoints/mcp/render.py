@@ -12,6 +12,7 @@ from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import Cell, CutText, ResultSet, Touched
+from agentdb_mcp.services.transactions import Begun
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
 
@@ -76,6 +77,24 @@ def done(kind: Kind, made: ResultSet) -> ToolAnswer:
         lines(f"{kind}: {made.command}", data_block(_noticed(made))),
         {"database": str(kind), "command": made.command, **_notices(made)},
     )
+
+
+def begun(kind: Kind, made: Begun) -> ToolAnswer:
+    """A transaction's handle, and how long it is good for."""
+    note = (
+        f"After {made.seconds} s, or {made.idle_seconds} s without a call, it ends and nothing is kept. "
+        "A statement that fails is undone alone."
+    )
+    typed = {"state": "open", "transaction": made.handle, "seconds": made.seconds}
+    return ToolAnswer(
+        lines(f"{kind}: transaction {made.handle} is open", note),
+        {"database": str(kind), **typed, "idle_seconds": made.idle_seconds},
+    )
+
+
+def ended(kind: Kind, state: str) -> ToolAnswer:
+    """How a transaction ended, as it was told to."""
+    return ToolAnswer(f"{kind}: transaction {state}", {"database": str(kind), "state": state})
 
 
 def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:

@@ -46,6 +46,7 @@ _CURSOR: Final = {
     "type": "string",
     "description": "An answer's next_cursor, for the rows after it. Instead of sql and params.",
 }
+_TRANSACTION: Final = {"type": "string"}
 _TIMEOUT: Final = {"type": "number"}
 _DRY_RUN: Final = {
     "type": "boolean",
@@ -118,6 +119,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "max_bytes": _MAX_BYTES,
                     "max_tokens": _MAX_TOKENS,
                     "max_cell": _MAX_CELL,
+                    "transaction": _TRANSACTION,
                     "timeout": {**_TIMEOUT, "description": "Seconds"},
                     "database": {**database, "description": _meaning(databases)},
                 }
@@ -141,6 +143,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "max_bytes": _MOST,
                     "max_tokens": _MOST,
                     "max_cell": _MOST,
+                    "transaction": _TRANSACTION,
                     "timeout": _TIMEOUT,
                     "database": database,
                 },
@@ -156,10 +159,29 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             title="Change the schema",
             description="Run one statement that changes the schema: CREATE, ALTER, DROP, COMMENT "
             "and the like. Committed when it returns.",
-            input_schema=_arguments({"sql": _SQL, "timeout": _TIMEOUT, "database": database}, "sql"),
+            input_schema=_arguments(
+                {"sql": _SQL, "transaction": _TRANSACTION, "timeout": _TIMEOUT, "database": database}, "sql"
+            ),
             output_schema=_answer({"database": {"type": "string"}, "command": {"type": "string"}}, "command"),
             read_only=False,
             destructive=True,
+            idempotent=False,
+        ),
+        ToolSpec(
+            name="transaction",
+            title="Transaction",
+            description="begin gives a handle to pass as `transaction`; nothing is kept before commit.",
+            input_schema=_arguments(
+                {
+                    "action": {"type": "string", "enum": ["begin", "commit", "rollback"]},
+                    "transaction": _TRANSACTION,
+                    "database": database,
+                },
+                "action",
+            ),
+            output_schema=_answer({"database": {"type": "string"}, "state": {"type": "string"}}, "state"),
+            read_only=False,
+            destructive=False,
             idempotent=False,
         ),
         ToolSpec(
