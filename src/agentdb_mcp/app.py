@@ -19,6 +19,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.services.access import AccessService, Premises
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.settings import Settings
 from agentdb_mcp.store import Changes, Rotation, Store, open_keys
 
@@ -133,15 +134,18 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         server = await Server.open(settings, stack)
         store = await _open_store(settings, server, stack)
         await store.migrate()
+        if server.embedded is not None:
+            await store.give_audit_away(server.embedded.control_admin_uri)
         await store.check_keys()
         providers = _providers(settings, server)
         for provider in providers:
             stack.push_async_callback(provider.close)
         by_name = {provider.name: provider for provider in providers}
+        trail = await stack.enter_async_context(_trail(settings, store).writing())
         reconciler = Reconciler(store, by_name)
         changes = await stack.enter_async_context(store.changes())
         access = AccessService(store, changes, server.premises(), clock=now)
-        lifecycle = LifecycleService(store, reconciler, provider=settings.provider)
+        lifecycle = LifecycleService(store, reconciler, provider=settings.provider, trail=trail)
         sweeper = Sweeper(store, by_name)
         doctor = Doctor(store, by_name, sweeper)
         tokens = TokenService(store, now)
@@ -234,7 +238,7 @@ async def open_tools(
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     """For agents of one workspace or of all: nothing in it makes or drops a database."""
-    from agentdb_mcp.core.guard import Guard, load_policies
+    from agentdb_mcp.core.guard import Guard, fingerprint, load_policies
     from agentdb_mcp.execution.catalog import Catalog
     from agentdb_mcp.execution.pools import PoolLimits, Pools
     from agentdb_mcp.execution.runner import Runner
@@ -256,6 +260,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         if server.embedded is not None:
             await store.migrate()
         await store.check_keys()
+        trail = await stack.enter_async_context(_trail(settings, store, fingerprint).writing())
         changes = await stack.enter_async_context(store.changes())
         access = AccessService(store, changes, server.premises(), clock=now)
         turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
@@ -270,12 +275,12 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
         cursors = Cursors(now)
-        admission = Admission(access, guard, policies, settings.caps)
+        admission = Admission(access, guard, policies, settings.caps, trail)
         queries = QueryService(admission, runner, turns, cursors, transactions)
         writes = WriteService(admission, runner, turns, transactions)
         versions = Versions(store, changes, Shapes(runner))
         catalog = Catalog(pools)
-        schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits)
+        schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits, trail=trail)
         confirmation = Confirmation(admission, catalog, turns, settings.destructive)
         yield Engine(access, changes, queries, writes, schema, confirmation, transactions)
 
@@ -286,6 +291,13 @@ async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack)
     store = await Store.open(server.control if embedded is None else lambda: embedded.control_uri, keys)
     stack.push_async_callback(store.close)
     return store
+
+
+def _trail(
+    settings: Settings, store: Store, fingerprint: Callable[[str], bytes | None] | None = None
+) -> Trail:
+    full_text = settings.audit_statements == "full"
+    return Trail(store, now, mode=settings.audit, full_text=full_text, fingerprint=fingerprint)
 
 
 def _import_stdio() -> "Callable[[AgentTools, Descriptors], Awaitable[None]]":

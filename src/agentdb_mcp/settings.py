@@ -116,6 +116,18 @@ class Settings(BaseModel):
         default="ask-or-allow", validation_alias="AGENTDB_DESTRUCTIVE"
     )
     """What becomes of statements that destroy data, and where the client can ask nobody."""
+    audit: Annotated[Literal["batched", "strict", "off"], LowerCase] = Field(
+        default="batched", validation_alias="AGENTDB_AUDIT"
+    )
+    """How what agents and operators do is written down; `strict`: a change waits until its intent is."""
+    audit_statements: Annotated[Literal["hash", "full"], LowerCase] = Field(
+        default="hash", validation_alias="AGENTDB_AUDIT_STATEMENTS"
+    )
+    """Whether the audit trail keeps the text of statements, constants included."""
+    audit_days: int = Field(default=90, ge=1, le=36_500, validation_alias="AGENTDB_AUDIT_DAYS")
+    """How long records of the audit trail are kept."""
+    audit_rows: int = Field(default=1_000_000, ge=10_000, validation_alias="AGENTDB_AUDIT_ROWS")
+    """Most records that are kept of one user."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         default="warning", validation_alias="AGENTDB_LOG_LEVEL"
     )

@@ -320,7 +320,7 @@ BEGIN
     FOR owner, entries IN SELECT key, value FROM jsonb_each(batch) LOOP  -- in the same order whoever calls
         SELECT * INTO head FROM agentdb_audit.chain WHERE tenant = owner FOR UPDATE;
         IF NOT FOUND THEN
-            start := sha256(convert_to('agentdb audit 1 ' || agentdb_audit.field(owner), 'UTF8'));
+            start := sha256(convert_to(json_build_array('agentdb audit 1', owner)::text, 'UTF8'));
             INSERT INTO agentdb_audit.chain (tenant, hash, cut_hash) VALUES (owner, start, start)
                 ON CONFLICT (tenant) DO NOTHING;
             SELECT * INTO STRICT head FROM agentdb_audit.chain WHERE tenant = owner FOR UPDATE;
@@ -347,32 +347,19 @@ END
 $function$
 ;
 
-CREATE OR REPLACE FUNCTION agentdb_audit.field(value text)
- RETURNS text
- LANGUAGE sql
- IMMUTABLE
-AS $function$ SELECT coalesce(length(value) || ':' || value, '-') $function$
-;
-
 CREATE OR REPLACE FUNCTION agentdb_audit.hash_of(entry agentdb_audit.record, before bytea)
  RETURNS bytea
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
-DECLARE
-    line text := '';
-    value text;
 BEGIN
-    FOREACH value IN ARRAY ARRAY[
-        entry.seq::text, (extract(epoch FROM entry.at) * 1000000)::bigint::text, entry.actor, entry.workspace,
-        entry.kind, entry.database, entry.tool, entry.class, encode(entry.fingerprint, 'hex'),
-        encode(entry.digest, 'hex'), entry.statement, entry.outcome, entry.reason, entry.rows::text,
-        entry.bytes::text, entry.micros::text, entry.cost_micros::text, encode(entry.request, 'hex')
-    ] LOOP
-        line := line || agentdb_audit.field(value);
-    END LOOP;
-    RETURN sha256(before || convert_to(line, 'UTF8'));
+    RETURN sha256(before || convert_to(json_build_array(
+        entry.seq, (extract(epoch FROM entry.at) * 1000000)::bigint, entry.actor, entry.workspace, entry.kind,
+        entry.database, entry.tool, entry.class, encode(entry.fingerprint, 'hex'), encode(entry.digest, 'hex'),
+        entry.statement, entry.outcome, entry.reason, entry.rows, entry.bytes, entry.micros, entry.cost_micros,
+        encode(entry.request, 'hex')
+    )::text, 'UTF8'));
 END
 $function$
 ;

@@ -1,11 +1,12 @@
 """One record of the audit trail, how it is chained to the one before, and how a chain is checked. Pure.
 
-The hash is SHA-256 over the hash before and the record's values in order, each with its length in characters
-before it (`-` where there is none). `append` in migrations/0003_audit.sql makes it; here it is made again, so
-that checking a chain trusts nothing that is defined in the database.
+The hash is SHA-256 over the hash before and the record's values as a JSON list, written as PostgreSQL writes
+one. `append` in migrations/0003_audit.sql makes it; here it is made again, so that checking a chain trusts
+nothing that is defined in the database.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,13 +88,12 @@ class Fault:
 
 def genesis(tenant: str) -> bytes:
     """What the first record of a tenant's chain is hashed with."""
-    return hashlib.sha256(("agentdb audit 1 " + _field(tenant)).encode()).digest()
+    return _hash(b"", ["agentdb audit 1", tenant])
 
 
 def hash_of(seq: int, record: Record, before: bytes) -> bytes:
     """The hash of a record in that place."""
-    line = "".join(map(_field, _values(seq, record)))
-    return hashlib.sha256(before + line.encode("utf-8", "surrogatepass")).digest()
+    return _hash(before, _values(seq, record))
 
 
 def faults(chain: Chain, links: Iterable[Link], expected: tuple[int, bytes] | None = None) -> Iterator[Fault]:
@@ -141,10 +141,14 @@ def _records(first: int, last: int) -> str:
     return f"record {first} is" if first == last else f"records {first} to {last} are"
 
 
-def _values(seq: int, record: Record) -> tuple[str | None, ...]:
-    return (
-        str(seq),
-        str((record.at - _EPOCH) // timedelta(microseconds=1)),
+def _hash(before: bytes, values: list[str | int | None]) -> bytes:
+    return hashlib.sha256(before + json.dumps(values, ensure_ascii=False).encode()).digest()
+
+
+def _values(seq: int, record: Record) -> list[str | int | None]:
+    return [
+        seq,
+        (record.at - _EPOCH) // timedelta(microseconds=1),
         record.actor,
         record.workspace,
         record.kind,
@@ -156,21 +160,13 @@ def _values(seq: int, record: Record) -> tuple[str | None, ...]:
         record.statement,
         record.outcome,
         record.reason,
-        _digits(record.rows),
-        _digits(record.size),
-        _digits(record.micros),
-        _digits(record.cost_micros),
+        record.rows,
+        record.size,
+        record.micros,
+        record.cost_micros,
         _hex(record.request),
-    )
-
-
-def _field(value: str | None) -> str:
-    return "-" if value is None else f"{len(value)}:{value}"
+    ]
 
 
 def _hex(value: bytes | None) -> str | None:
     return None if value is None else value.hex()
-
-
-def _digits(value: int | None) -> str | None:
-    return None if value is None else str(value)

@@ -108,6 +108,8 @@ class ResultSet:
     longest: int = 0
     """Characters at which cells were cut."""
     notices: tuple[str, ...] = field(default=())
+    size: int | None = None
+    """Bytes that PostgreSQL sent for it."""
     next_cursor: str | None = None
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
     touched: tuple[Touched, ...] = ()

@@ -66,7 +66,8 @@ class Call(Attempt[ResultSet]):
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
         room = characters_for_rows(self.caps, prepared.columns) - sum(map(len, session.notices))
-        rows, truncated = cut(answer.rows, self.caps, self.caps.bytes - session.meter.left, room)
+        received = self.caps.bytes - session.meter.left
+        rows, truncated = cut(answer.rows, self.caps, received, room)
         if truncated == "bytes" and not rows and self.reads:
             raise too_large(f"A single row is larger than a result may be ({self.caps.bytes:,} bytes).")
         return ResultSet(
@@ -78,6 +79,7 @@ class Call(Attempt[ResultSet]):
             total=len(answer.rows) if self.reads and len(answer.rows) <= self.caps.rows else None,
             cut=cut_cells(rows) if session.meter.cuts else (),
             longest=self._longest(prepared),
+            size=received,
             notices=tuple(session.notices),
         )
 

@@ -80,6 +80,11 @@ class EmbeddedPostgres:
         return self._uri(CONTROL, self._passwords.control, CONTROL)
 
     @property
+    def control_admin_uri(self) -> ConnectionUri:
+        """The superuser, in the control plane's database. For what its owner must not be able to do."""
+        return self._uri(ADMIN, self._passwords.admin, CONTROL)
+
+    @property
     def address(self) -> tuple[str, int]:
         """Host and port, as they were when this process last looked."""
         return "127.0.0.1", self._port

@@ -28,7 +28,7 @@ class Admission:
         """The server's own."""
         self._trail = trail
 
-    def recorded(self, principal: Principal, kind: Kind, tool: str, sql: str) -> Entry:
+    def recorded(self, principal: Principal, kind: Kind, tool: str, sql: str | None) -> Entry:
         """A statement's record in the audit trail, to be entered before anything can be refused."""
         return self._trail.call(principal, kind, tool, sql)
 

@@ -4,7 +4,7 @@
         …
         return entry.done(result)
 
-Errors, refusals and cancellations are written down by themselves. Nothing here ever holds a parameter or a row.
+Errors, refusals and cancellations are written down by themselves. No parameter or row ever comes here.
 """
 
 import asyncio
@@ -16,19 +16,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.audit import INSTALLATION, Record
 from agentdb_mcp.core.databases import Kind, ManagedDatabase
 from agentdb_mcp.core.errors import AgentDbError, Denied, SqlFailed
-from agentdb_mcp.core.guard import ApprovedSql, StatementClass, fingerprint
 from agentdb_mcp.core.ids import UserId
 from agentdb_mcp.core.results import ResultSet
 from agentdb_mcp.services.outbox import Bounds, Outbox
 
+if TYPE_CHECKING:  # commands that read no SQL need not load its parsers
+    from agentdb_mcp.core.guard import ApprovedSql
+
 AGENT: Final = "agent"
 OPERATOR: Final = "operator"
+
+LONGEST_ID: Final = 200
+"""What callers name and nobody has checked yet is cut here."""
 
 Mode = Literal["batched", "strict", "off"]
 """`strict`: what may change something is written down before it runs, or does not run."""
@@ -51,10 +56,12 @@ class Entry:
     at: datetime
     began: float
     sql: str | None = None
+    only_refusals: bool = False
+    """Whether it is kept only when it is refused: what is let pass has an entry of its own later."""
     workspace: str | None = None
     kind: str | None = None
     database: str | None = None
-    statement_class: StatementClass | None = None
+    statement_class: str | None = None
     outcome: str = "ok"
     reason: str | None = None
     rows: int | None = None
@@ -70,20 +77,22 @@ class Entry:
     ) -> None:
         if error is not None:
             self._failed(error)
-        self.trail.keep(self)
+        if error is not None or not self.only_refusals:
+            self.trail.keep(self)
 
-    def reached(self, target: Target) -> None:
-        """The database it is about was found."""
+    def reached(self, target: Target) -> Target:
+        """The database it is about was found; handed through."""
         self.database = target.database_id
+        return target
 
-    async def judged(self, approved: ApprovedSql) -> None:
+    async def judged(self, approved: "ApprovedSql") -> None:
         """The guard let it pass.
 
         Where the trail is strict and the statement may change something, this comes back when the intent is
         written down. Raises Unavailable when that cannot be, and then the statement must not run.
         """
         self.statement_class = approved.statement_class
-        if approved.statement_class is not StatementClass.READ:
+        if approved.statement_class != "read" and not self.only_refusals:
             await self.trail.intend(self)
 
     def done(self, result: ResultSet) -> ResultSet:
@@ -93,9 +102,9 @@ class Entry:
         return result
 
     def about(self, database: ManagedDatabase) -> None:
-        """A lifecycle act's database, and through it whose chain the act belongs to."""
-        self.tenant, self.workspace = database.user_id, database.workspace_id
-        self.database, self.kind = database.id, database.kind
+        """A lifecycle act's database, and through it, where nobody said so, in whose chain the act belongs."""
+        self.tenant = self.tenant or database.user_id
+        self.workspace, self.database, self.kind = database.workspace_id, database.id, database.kind
 
     def _failed(self, error: BaseException) -> None:
         """What went wrong, by its code; its words may hold values."""
@@ -119,12 +128,14 @@ class Trail:
         *,
         mode: Mode = "batched",
         full_text: bool = False,
+        fingerprint: Callable[[str], bytes | None] | None = None,
         bounds: Bounds | None = None,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._mode: Mode = mode
         self._full_text = full_text
+        self._fingerprint = fingerprint or _no_fingerprint
         self._outbox: Outbox[Entry] = Outbox(self._send, self._gap, bounds)
 
     @asynccontextmanager
@@ -140,7 +151,7 @@ class Trail:
         return entry
 
     def act(self, tool: str, user_id: UserId | None = None, *, actor: str = OPERATOR) -> Entry:
-        """What an operator or a host does to a user's databases, or (None) to the installation: to be entered."""
+        """What an operator or a host does for a user, or (None) to the installation: to be entered."""
         return self._entry(user_id or INSTALLATION, actor, tool)
 
     def keep(self, entry: Entry) -> None:
@@ -175,25 +186,25 @@ class Trail:
 
     def _records(self, entries: Sequence[Entry]) -> list[Record]:
         approved = {entry.sql for entry in entries if entry.sql is not None and entry.statement_class}
-        prints = {sql: fingerprint(sql) for sql in approved}
+        prints = {sql: self._fingerprint(sql) for sql in approved}
         return [self._record(entry, prints) for entry in entries]
 
     def _record(self, entry: Entry, prints: Mapping[str, bytes | None]) -> Record:
         sql = entry.sql
         return Record(
-            tenant=entry.tenant,
+            tenant=_keepable(entry.tenant[:LONGEST_ID]),
             at=entry.at,
             actor=entry.actor,
             tool=entry.tool,
             outcome=entry.outcome,
-            workspace=entry.workspace,
+            workspace=entry.workspace and _keepable(entry.workspace[:LONGEST_ID]),
             kind=entry.kind,
-            database=entry.database,
+            database=entry.database and _keepable(entry.database[:LONGEST_ID]),
             statement_class=entry.statement_class,
             fingerprint=None if sql is None else prints.get(sql),
             digest=None if sql is None else hashlib.sha256(sql.encode("utf-8", "surrogatepass")).digest(),
             statement=_keepable(sql) if self._full_text and sql is not None else None,
-            reason=entry.reason,
+            reason=entry.reason and _keepable(entry.reason[:LONGEST_ID]),
             rows=entry.rows,
             size=entry.size,
             micros=entry.micros,
@@ -201,6 +212,10 @@ class Trail:
         )
 
 
-def _keepable(sql: str) -> str:
+def _no_fingerprint(_: str) -> None:
+    """Of acts that are no statements."""
+
+
+def _keepable(text: str) -> str:
     """What PostgreSQL's text cannot hold becomes a replacement character; the digest is of the original."""
-    return sql.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

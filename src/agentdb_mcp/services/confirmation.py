@@ -14,6 +14,7 @@ from agentdb_mcp.core.errors import Denied
 from agentdb_mcp.core.guard import ApprovedSql, Extent, Loss
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.admission import Admission
+from agentdb_mcp.services.audit import Entry
 from agentdb_mcp.services.fairness import Turns
 from agentdb_mcp.services.questions import MOST_LINES, Act, Stakes, about_losses, visible
 
@@ -38,9 +39,15 @@ class Confirmation:
         """
         if self._rule == "allow" or (self._rule == "ask-or-allow" and not person.can_be_asked):
             return
+        recorded = self._admission.recorded(act.principal, act.kind, act.tool, "; ".join(act.statements))
+        recorded.only_refusals = True
+        async with recorded as entry:
+            await self._consider(act, person, entry)
+
+    async def _consider(self, act: Act, person: Person, entry: Entry) -> None:
         async with self._turns.turn(act.principal.workspace_id):
             admitted = [
-                await self._admission.admit(act.principal, act.kind, act.tool, statement)
+                await self._admission.admit(act.principal, act.kind, act.tool, statement, entry)
                 for statement in act.statements
             ]
             losses = [loss for _, approved in admitted for loss in _certain(approved)]

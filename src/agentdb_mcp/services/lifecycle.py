@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from agentdb_mcp.core.databases import Desired, ManagedDatabase, PauseReason
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.services.recorded import recorded
 from agentdb_mcp.store import Store
 
 PLANS = ("free", "pro", "team", "enterprise")
@@ -29,11 +31,16 @@ class Receipt:
 class LifecycleService:
     """Registration, workspaces, pauses and deletes."""
 
-    def __init__(self, store: Store, reconciler: Reconciler, *, provider: str) -> None:
+    def __init__(
+        self, store: Store, reconciler: Reconciler, *, provider: str, trail: Trail | None = None
+    ) -> None:
         self._store = store
         self._reconciler = reconciler
         self._provider = provider
+        self.trail = trail
+        """Where acts are recorded; None: nowhere."""
 
+    @recorded
     async def register_user(self, user_id: UserId, *, plan: str | None = None) -> Receipt:
         """The user's global database and budget row. Fails loudly, and then leaves nothing behind that bills.
 
@@ -50,6 +57,7 @@ class LifecycleService:
             raise
         return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
 
+    @recorded
     async def change_plan(self, user_id: UserId, plan: str) -> int:
         """Record the plan, and fit the user's databases to it. Returns how many still wait for that.
 
@@ -66,6 +74,7 @@ class LifecycleService:
         late = await self._store.doubt([each for each in databases if each not in doubted])
         return waiting + await self._carry_out(late)
 
+    @recorded
     async def create_workspace(
         self, workspace_id: WorkspaceId, user_id: UserId, *, name: str = ""
     ) -> Receipt:
@@ -81,25 +90,30 @@ class LifecycleService:
         )
         return await self._settled(database.id)
 
+    @recorded
     async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
         """Tombstone first, then delete at the provider. Returns how many databases still wait for that."""
         check_id("workspace", workspace_id)
         check_id("user", user_id)
         return await self._carry_out(await self._store.delete_workspace(workspace_id, user_id))
 
+    @recorded
     async def delete_user(self, user_id: UserId) -> int:
         """The user's workspaces, then the user. Returns how many databases wait to be deleted later."""
         check_id("user", user_id)
         return await self._carry_out(await self._store.delete_user(user_id))
 
+    @recorded
     async def archive_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Receipt:
         """Pause the workspace's database until the workspace is restored, whatever else pauses it."""
         return await self._archive(workspace_id, user_id, archived=True)
 
+    @recorded
     async def restore_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Receipt:
         """Undo an archiving. What an operator or a budget paused stays paused."""
         return await self._archive(workspace_id, user_id, archived=False)
 
+    @recorded
     async def transfer_workspace(self, workspace_id: WorkspaceId, giver: UserId, taker: UserId) -> Receipt:
         """Give a workspace and its database to another user, whose plan then holds for it.
 
@@ -115,14 +129,17 @@ class LifecycleService:
             return receipt
         return await self._settled(database.id)  # somebody was at work on it, for the plan before
 
+    @recorded
     async def pause(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:
         """Pause one database, for one more reason. The gate closes before the provider is told."""
         return await self._paused_or_not(await self._store.pause(database_id, reason))
 
+    @recorded
     async def resume(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:
         """Take one reason for a pause back. While there are others the database stays paused."""
         return await self._paused_or_not(await self._store.resume(database_id, reason))
 
+    @recorded
     async def mend(self, database_id: DatabaseId) -> Receipt:
         """Have the provider go over a database's roles and rights again, and make its credentials anew.
 

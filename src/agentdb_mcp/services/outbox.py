@@ -154,7 +154,7 @@ class Outbox(Generic[T]):
             self._urgent.set()
 
     def _give_up(self, batch: list[_Waiting[T]], error: Exception) -> None:
-        """Whoever waits for theirs hears it. The rest is tried again, unless it was refused: then it is dropped."""
+        """Whoever waits hears of it. The rest is tried again, or dropped when it was refused."""
         for _ in batch:
             self._take_first()
         for each in batch:

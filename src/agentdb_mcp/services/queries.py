@@ -41,14 +41,15 @@ class QueryService:
 
         A read that was cut comes with a cursor to go on.
         """
+        recorded = self._admission.recorded(principal, kind, "query", sql)
         async with (
+            recorded as entry,
             self._turns.turn(principal.workspace_id, asked.seconds),
             self._transactions.use(principal, kind, transaction) as within,
         ):
-            target, approved = await self._admission.admit(principal, kind, "query", sql)
-            found = await self._runner.run(
-                target, approved, params, self._admission.limits(target, asked), within
-            )
+            target, approved = await self._admission.admit(principal, kind, "query", sql, entry)
+            limits = self._admission.limits(target, asked)
+            found = entry.done(await self._runner.run(target, approved, params, limits, within))
             if found.truncated is None or within is not None:
                 return found
             reading = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
@@ -69,10 +70,12 @@ class QueryService:
         Raises Missing("cursor_expired"), and Invalid for a database, a statement or parameters that are not
         the cursor's own; they need not be given.
         """
-        async with self._turns.turn(principal.workspace_id, asked.seconds):
+        recorded = self._admission.recorded(principal, kind, "query cursor", sql)
+        async with recorded as entry, self._turns.turn(principal.workspace_id, asked.seconds):
             reading = self._cursors.find(principal, cursor)
             _refuse_another(reading, kind, sql, params)
-            target, approved = await self._admission.admit(principal, kind, "query", reading.sql)
+            entry.sql = reading.sql
+            target, approved = await self._admission.admit(principal, kind, "query", reading.sql, entry)
             if target.database_id != reading.database_id:
                 raise expired()
             caps = self._admission.limits(target, asked.over(reading.asked))
@@ -84,7 +87,7 @@ class QueryService:
                 pages=reading.pages,
                 most_bytes=self._admission.caps.bytes,
             )
-            found = found.after(reading.given, reading.estimate)
+            found = entry.done(found.after(reading.given, reading.estimate))
             return found if found.truncated is None else self._continuable(principal, found, reading)
 
     def _continuable(self, principal: Principal, found: ResultSet, before: Reading) -> ResultSet:

@@ -10,6 +10,7 @@ from agentdb_mcp.core.schema import DatabaseFacts, Limits, Listing, TableDescrip
 from agentdb_mcp.core.shapes import SchemaHistory
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.fairness import Turns
 from agentdb_mcp.services.versions import Versions
 
@@ -18,19 +19,28 @@ class SchemaService:
     """Reads the catalogs as the agent's own reader role: nobody sees more than the agent may."""
 
     def __init__(
-        self, access: AccessService, catalog: Catalog, versions: Versions, *, turns: Turns, limits: Limits
+        self,
+        access: AccessService,
+        catalog: Catalog,
+        versions: Versions,
+        *,
+        turns: Turns,
+        limits: Limits,
+        trail: Trail,
     ) -> None:
         self._access = access
         self._catalog = catalog
         self._versions = versions
         self._turns = turns
+        self._trail = trail
         self.limits = limits
         """What holds for the caller's statements."""
 
     async def list_tables(self, principal: Principal, kind: Kind, asked: Listing) -> TableList:
         """The tables and views, a line each. Raises Invalid("bad_argument") for an odd search."""
-        async with self._turns.turn(principal.workspace_id):
-            target = await self._access.resolve(principal, kind)
+        recorded = self._trail.call(principal, kind, "list_tables")
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target = entry.reached(await self._access.resolve(principal, kind))
             await self._versions.look(target)
             return await self._catalog.list_tables(target, asked)
 
@@ -38,15 +48,18 @@ class SchemaService:
         self, principal: Principal, kind: Kind, table: str, *, schema: str | None = None, samples: int = 0
     ) -> TableDescription:
         """One table in full, with a few values when asked. Raises Missing("table_not_found")."""
-        async with self._turns.turn(principal.workspace_id):
-            target = await self._access.resolve(principal, kind)
+        recorded = self._trail.call(principal, kind, "describe_table")
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target = entry.reached(await self._access.resolve(principal, kind))
             await self._versions.look(target)
             return await self._catalog.describe_table(target, table, schema=schema, samples=samples)
 
     async def database_facts(self, principal: Principal, kind: Kind) -> DatabaseFacts:
         """What the database is."""
-        async with self._turns.turn(principal.workspace_id):
-            return await self._catalog.database_facts(await self._access.resolve(principal, kind))
+        recorded = self._trail.call(principal, kind, "database_info")
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target = entry.reached(await self._access.resolve(principal, kind))
+            return await self._catalog.database_facts(target)
 
     async def version(self, principal: Principal, kind: Kind) -> int | None:
         """The schema version, as far as is known without asking the database; None when it is not.
@@ -66,8 +79,10 @@ class SchemaService:
 
     async def changes(self, principal: Principal, kind: Kind, *, since: int) -> SchemaHistory:
         """What changed since a version. Raises Invalid("bad_argument") for one that is still to come."""
-        async with self._turns.turn(principal.workspace_id):
-            return await self._versions.since(await self._access.resolve(principal, kind), since)
+        recorded = self._trail.call(principal, kind, "list_tables since")
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target = entry.reached(await self._access.resolve(principal, kind))
+            return await self._versions.since(target, since)
 
     async def news(
         self, principal: Principal, kinds: Sequence[Kind]

@@ -35,14 +35,15 @@ class WriteService:
         transaction: str | None = None,
     ) -> ResultSet:
         """What one statement changed, committed; its rows within the caps."""
+        recorded = self._admission.recorded(principal, kind, tool, sql)
         async with (
+            recorded as entry,
             self._turns.turn(principal.workspace_id, asked.seconds),
             self._transactions.use(principal, kind, transaction) as within,
         ):
-            target, approved = await self._admission.admit(principal, kind, tool, sql)
-            return await self._runner.run(
-                target, approved, params, self._admission.limits(target, asked), within
-            )
+            target, approved = await self._admission.admit(principal, kind, tool, sql, entry)
+            limits = self._admission.limits(target, asked)
+            return entry.done(await self._runner.run(target, approved, params, limits, within))
 
     async def rehearse(
         self,
@@ -55,11 +56,12 @@ class WriteService:
         transaction: str | None = None,
     ) -> ResultSet:
         """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
+        recorded = self._admission.recorded(principal, kind, "execute dry_run", sql)
         async with (
+            recorded as entry,
             self._turns.turn(principal.workspace_id, asked.seconds),
             self._transactions.use(principal, kind, transaction) as within,
         ):
-            target, approved = await self._admission.admit(principal, kind, "execute", sql)
-            return await self._runner.rehearse(
-                target, approved, params, self._admission.limits(target, asked), within
-            )
+            target, approved = await self._admission.admit(principal, kind, "execute", sql, entry)
+            limits = self._admission.limits(target, asked)
+            return entry.done(await self._runner.rehearse(target, approved, params, limits, within))

@@ -13,7 +13,6 @@ REVOKE agentdb_audit FROM "serving_role";
 ALTER SCHEMA agentdb_audit OWNER TO agentdb_audit;
 ALTER TABLE agentdb_audit.chain OWNER TO agentdb_audit;
 ALTER TABLE agentdb_audit.record OWNER TO agentdb_audit;
-ALTER FUNCTION agentdb_audit.field OWNER TO agentdb_audit;
 ALTER FUNCTION agentdb_audit.hash_of OWNER TO agentdb_audit;
 ALTER FUNCTION agentdb_audit.append OWNER TO agentdb_audit;
 ALTER FUNCTION agentdb_audit.prune OWNER TO agentdb_audit;
