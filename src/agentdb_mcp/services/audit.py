@@ -102,7 +102,7 @@ class Entry:
         return result
 
     def about(self, database: ManagedDatabase) -> None:
-        """A lifecycle act's database, and through it, where nobody said so, in whose chain the act belongs."""
+        """A lifecycle act's database, and through it, where nobody said so, whose chain it belongs to."""
         self.tenant = self.tenant or database.user_id
         self.workspace, self.database, self.kind = database.workspace_id, database.id, database.kind
 

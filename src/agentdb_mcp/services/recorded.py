@@ -23,8 +23,8 @@ S = TypeVar("S", bound=_Recording)
 def recorded(method: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Concatenate[S, P], Awaitable[T]]:
     """Write down that it was asked for and what came of it, under the method's name.
 
-    Arguments called `user_id` (or `giver`), `workspace_id` and `database_id` say whose it is; `plan`, `reason`
-    and `taker` are kept as the reason; a result with a `database` names that one.
+    Arguments called `user_id` (or `giver`), `workspace_id` and `database_id` say whose it is; `plan`,
+    `reason` and `taker` are kept as the reason; a result with a `database` names that one.
     """
     signature = inspect.signature(method)
 
