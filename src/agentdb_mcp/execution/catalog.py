@@ -43,6 +43,9 @@ MOST_SAMPLES: Final = 5
 LONGEST_SAMPLE: Final = 80
 """Characters of a sample value; the statement below asks for one more, to see which were cut."""
 
+MOST_NAMES: Final = 100
+"""Names of one completion."""
+
 _MOST_NAMES: Final = 2_000
 _CAPS: Final = Caps(rows=_MOST_NAMES, bytes=8_000_000, seconds=15.0)
 _SAMPLE_CAPS: Final = Caps(rows=MOST_SAMPLES, bytes=4_000_000, seconds=5.0)
@@ -95,6 +98,20 @@ class Catalog:
         if samples <= 0:
             return described
         return await self._with_samples(target, described, min(samples, MOST_SAMPLES))
+
+    async def schema_names(self, target: Target, begun: str) -> tuple[str, ...]:
+        """Schemas that hold tables and whose names begin so, in order: `MOST_NAMES`, and one if there are more."""
+        return await self._names(target, begun, None, schemas=True)
+
+    async def table_names(self, target: Target, begun: str, *, schema: str | None = None) -> tuple[str, ...]:
+        """The same of tables and views, of one schema when it is given."""
+        return await self._names(target, begun, schema, schemas=False)
+
+    async def _names(
+        self, target: Target, begun: str, schema: str | None, *, schemas: bool
+    ) -> tuple[str, ...]:
+        rows = await self._read(target, "names", begun, schemas, schema, MOST_NAMES + 1)
+        return tuple(str(name) for (name,) in rows)
 
     async def stakes(
         self, target: Target, names: Sequence[tuple[str | None, str | None]]

@@ -160,6 +160,22 @@ SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, o
   ) size ON true
  WHERE c.oid = $1::oid
 
+-- name: names
+-- Names that begin so. $1 the beginning, $2 whether of schemas, else of tables, $3 schema or NULL, $4 limit
+SELECT DISTINCT CASE WHEN $2::bool THEN n.nspname ELSE c.relname END AS name
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND NOT c.relispartition
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+   AND n.nspname !~ '^pg_(toast|temp)'
+   AND starts_with(CASE WHEN $2::bool THEN n.nspname ELSE c.relname END, $1::text)
+   AND ($3::text IS NULL OR n.nspname = $3)
+   AND has_schema_privilege(n.oid, 'USAGE')
+   AND has_any_column_privilege(c.oid, 'SELECT')
+ ORDER BY name
+ LIMIT $4::int
+
 -- name: stakes
 -- The tables that are meant and about how many rows they hold. $1 schemas or NULLs, $2 names, or NULLs for all
 SELECT asked.place, n.nspname, c.relname, size.estimated_rows

@@ -54,6 +54,19 @@ class SchemaService:
             await self._versions.look(target)
             return await self._catalog.describe_table(target, table, schema=schema, samples=samples)
 
+    async def schema_names(self, principal: Principal, kind: Kind, begun: str) -> tuple[str, ...]:
+        """Schemas that hold tables and whose names begin so, in order."""
+        async with self._turns.turn(principal.workspace_id):
+            return await self._catalog.schema_names(await self._access.resolve(principal, kind), begun)
+
+    async def table_names(
+        self, principal: Principal, kind: Kind, begun: str, *, schema: str | None = None
+    ) -> tuple[str, ...]:
+        """Tables and views whose names begin so, in order; of one schema when it is given."""
+        async with self._turns.turn(principal.workspace_id):
+            target = await self._access.resolve(principal, kind)
+            return await self._catalog.table_names(target, begun, schema=schema)
+
     async def database_facts(self, principal: Principal, kind: Kind) -> DatabaseFacts:
         """What the database is."""
         recorded = self._trail.call(principal, kind, "database_info")

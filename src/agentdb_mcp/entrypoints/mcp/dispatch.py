@@ -16,6 +16,7 @@ from agentdb_mcp.core.schema import Listing
 from agentdb_mcp.entrypoints.mcp import render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
+from agentdb_mcp.entrypoints.mcp.resources import AgentResources
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
 from agentdb_mcp.services.confirmation import Confirmation
@@ -49,6 +50,7 @@ class AgentTools:
         transactions: Transactions,
     ) -> None:
         self.databases = tuple(databases)
+        self.resources = AgentResources(principal, databases, schema)
         self._principal = principal
         self._default = databases[0]
         self._queries = queries

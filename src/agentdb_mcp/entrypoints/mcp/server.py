@@ -1,6 +1,6 @@
 """The SDK's adapter: its low-level server, answering from our tools in both of the protocol's eras."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mcp import MCPError, types
@@ -9,11 +9,9 @@ from mcp.server import CacheHint, Server, ServerRequestContext
 from agentdb_mcp import __version__
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.entrypoints.mcp.confirming import Confirming
-from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
+from agentdb_mcp.entrypoints.mcp.offers import ToolsOf, offer
+from agentdb_mcp.entrypoints.mcp.subscribing import serve_subscriptions
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools, instructions
-
-ToolsOf = Callable[[ServerRequestContext[Any]], AgentTools]
-"""The tools of whoever sent a request: its transport knows."""
 
 _LIST_LIFETIME: Final = 3_600_000
 """Milliseconds a client may keep the tool list: it does not change while the server runs."""
@@ -46,10 +44,15 @@ def agent_server(databases: Sequence[Kind], tools_of: ToolsOf, *, keys: Sequence
         version=__version__,
         instructions=instructions(databases),
         on_list_tools=list_tools,
-        cache_hints={"tools/list": CacheHint(ttl_ms=_LIST_LIFETIME, scope="private")},
+        cache_hints={
+            method: CacheHint(ttl_ms=_LIST_LIFETIME, scope="private")
+            for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+        },
     )
     server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
     server.middleware.append(confirming.boundary(keys))
+    offer(server, databases, tools_of)
+    serve_subscriptions(server, tools_of)
     return server
 
 
