@@ -100,7 +100,7 @@ class Catalog:
         return await self._with_samples(target, described, min(samples, MOST_SAMPLES))
 
     async def schema_names(self, target: Target, begun: str) -> tuple[str, ...]:
-        """Schemas that hold tables and whose names begin so, in order: `MOST_NAMES`, and one if there are more."""
+        """Schemas that hold tables and whose names begin so: `MOST_NAMES`, and one more if there are more."""
         return await self._names(target, begun, None, schemas=True)
 
     async def table_names(self, target: Target, begun: str, *, schema: str | None = None) -> tuple[str, ...]:
