@@ -1,5 +1,8 @@
 """Addresses of what a database holds, and prompts: any name survives, and nothing else is taken for ours."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from agentdb_mcp.core.databases import Kind
@@ -70,3 +73,15 @@ def test_a_prompt_says_what_it_takes(prompt: str, given: dict[str, str], words: 
 def test_the_prompts_stay_short() -> None:
     for prompt in PROMPTS.values():
         assert len(prompt.template) <= 1_600, prompt.name
+
+
+def test_the_reference_page_has_every_prompt_with_its_arguments() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/resources.md").read_text()
+    told = {
+        name: re.findall(r"(\*\*)?`(\w+)`", arguments)
+        for name, arguments in re.findall(r"^\| `(\w+)` \| ([^|]*) \|", page, re.MULTILINE)
+    }
+    assert told == {
+        prompt.name: [("**" * argument.required, argument.name) for argument in prompt.arguments]
+        for prompt in PROMPTS.values()
+    }

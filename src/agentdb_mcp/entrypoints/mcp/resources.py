@@ -9,6 +9,7 @@ from typing import Final
 
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.schema import Listing
 from agentdb_mcp.entrypoints.mcp import tables
 from agentdb_mcp.entrypoints.mcp.addresses import Address
 from agentdb_mcp.services.schema import SchemaService
@@ -33,12 +34,11 @@ class AgentResources:
     async def read(self, address: Address) -> str:
         """The text that the tools answer with. Raises what they answer as errors."""
         if address.table is None:
-            return tables.listed(
-                address.kind, await self._schema.list_tables(self.principal, address.kind)
-            ).text
+            found = await self._schema.list_tables(self.principal, address.kind, Listing())
+            return tables.listed(address.kind, found).text
         schema, name = address.table
-        found = await self._schema.describe_table(self.principal, address.kind, name, schema=schema)
-        return tables.described(address.kind, found).text
+        table = await self._schema.describe_table(self.principal, address.kind, name, schema=schema)
+        return tables.described(address.kind, table).text
 
     async def completions(self, argument: str, begun: str, given: Mapping[str, str]) -> list[str]:
         """Names that go on from what was begun, in order; one more than a completion holds where there are.
