@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.changes import Outcome, Sample, Touched
 from agentdb_mcp.core.errors import Invalid, SqlFailed, Unavailable
-from agentdb_mcp.core.results import Caps, JsonValue, ResultSet, Touched
+from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.execution.atomic import Step
 from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.execution.runner import Runner
 from support.postgres import connected
@@ -41,8 +43,17 @@ async def shop(runner: Runner, target: Target) -> Target:
     return target
 
 
+async def rehearsed(runner: Runner, target: Target, sql: str, *params: JsonValue) -> Outcome:
+    return await runner.rehearse(target, [Step(write(sql), params)], CAPS)
+
+
 async def rehearse(runner: Runner, target: Target, sql: str, *params: JsonValue) -> ResultSet:
-    return await runner.rehearse(target, write(sql), params, CAPS)
+    (result,) = (await rehearsed(runner, target, sql, *params)).results
+    return result
+
+
+def counts(outcome: Outcome) -> list[Touched]:
+    return [replace(each, sample=None) for each in outcome.touched]
 
 
 async def state(runner: Runner, target: Target) -> Any:
@@ -76,23 +87,65 @@ async def test_a_rehearsal_counts_the_rows_of_each_table_and_undoes_all_of_it(
 ) -> None:
     before = await state(runner, shop)
     for _ in range(2):
-        found = await rehearse(runner, shop, sql)
-        assert (found.affected, list(found.touched)) == (affected, touched)
+        found = await rehearsed(runner, shop, sql)
+        assert (found.results[0].affected, counts(found)) == (affected, touched)
     assert await state(runner, shop) == before
 
 
 async def test_what_was_counted_is_what_the_change_then_does(runner: Runner, shop: Target) -> None:
-    rehearsed = await rehearse(runner, shop, "DELETE FROM customer WHERE id = $1 RETURNING name", 1)
-    assert rehearsed.rows == (("Ann",),)
+    found = await rehearse(runner, shop, "DELETE FROM customer WHERE id = $1 RETURNING name", 1)
+    assert found.rows == (("Ann",),)
     made = await runner.run(shop, write("DELETE FROM customer WHERE id = $1 RETURNING name"), [1], CAPS)
-    assert (made.rows, made.affected, made.touched) == (rehearsed.rows, rehearsed.affected, ())
-    after = await rehearse(runner, shop, "DELETE FROM customer WHERE id = $1 RETURNING name", 1)
-    assert (after.affected, after.touched) == (0, ())
+    assert (made.rows, made.affected) == (found.rows, found.affected)
+    after = await rehearsed(runner, shop, "DELETE FROM customer WHERE id = $1 RETURNING name", 1)
+    assert (after.results[0].affected, after.touched) == (0, ())
 
 
 async def test_rows_before_and_after_are_shown_when_they_are_asked_for(runner: Runner, shop: Target) -> None:
     sql = "UPDATE customer SET name = upper(name) WHERE id = 1 RETURNING old.name, new.name"
     assert (await rehearse(runner, shop, sql)).rows == (("Ann", "ANN"),)
+
+
+NAMES = ("id", "name")
+
+
+@pytest.mark.parametrize(
+    ("sql", "before", "after"),
+    [
+        (
+            "UPDATE customer SET name = upper(name) WHERE id < 3",
+            [("1", "Ann"), ("2", "Bob")],
+            [("1", "ANN"), ("2", "BOB")],
+        ),
+        ("DELETE FROM customer WHERE id = 3", [("3", "Cem")], []),
+        ("INSERT INTO customer VALUES (4, repeat('x', 1000))", [], [("4", "x" * 80)]),
+        (
+            """MERGE INTO customer c USING (VALUES (1), (9)) v (id) ON c.id = v.id
+               WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (v.id, 'new')""",
+            [("1", "Ann")],
+            [("9", "new")],
+        ),
+        # Nothing of the locked row's is said: it is as it was.
+        (
+            "WITH l AS (SELECT id FROM customer WHERE id = 1 FOR UPDATE) UPDATE customer SET name = 'z' WHERE id = 2 AND EXISTS (SELECT FROM l)",
+            [("2", "Bob")],
+            [("2", "z")],
+        ),
+    ],
+)
+async def test_rows_are_shown_as_they_were_and_as_they_would_be(
+    runner: Runner, shop: Target, sql: str, before: list[tuple[str, str]], after: list[tuple[str, str]]
+) -> None:
+    touched = (await rehearsed(runner, shop, sql)).touched[0]
+    assert touched.sample == Sample(NAMES, tuple(before), tuple(after))
+
+
+async def test_a_sample_is_a_few_rows_of_each_table_cascades_included(runner: Runner, shop: Target) -> None:
+    customer, order = (await rehearsed(runner, shop, "DELETE FROM customer")).touched
+    assert customer.sample is not None
+    assert order.sample is not None
+    assert (len(customer.sample.before), len(order.sample.before), order.deleted) == (3, 5, 12)
+    assert (await rehearsed(runner, shop, "SELECT 1")).touched == ()
 
 
 @pytest.mark.parametrize(
@@ -111,6 +164,7 @@ async def test_what_would_fail_fails_also_what_would_fail_only_at_the_commit(
     with pytest.raises(SqlFailed) as failed:
         await rehearse(runner, shop, sql)
     assert failed.value.sqlstate == sqlstate
+    assert "nothing of it was kept" in failed.value.as_dict()["dry_run"]
     assert await state(runner, shop) == before
 
 
@@ -128,9 +182,10 @@ async def test_a_failed_rehearsal_keeps_its_connection(shop: Target) -> None:
 
 async def test_the_rows_returned_are_capped_and_the_counts_are_not(runner: Runner, shop: Target) -> None:
     sql = write("INSERT INTO customer SELECT n, 'n' FROM generate_series(10, 509) n RETURNING *")
-    found = await runner.rehearse(shop, sql, [], Caps(rows=2, bytes=1_000))
+    outcome = await runner.rehearse(shop, [Step(sql, [])], Caps(rows=2, bytes=1_000))
+    (found,) = outcome.results
     assert (len(found.rows), found.truncated, found.affected) == (2, "rows", 500)
-    assert found.touched == (Touched("public", "customer", 500, 0, 0),)
+    assert counts(outcome) == [Touched("public", "customer", 500, 0, 0)]
 
 
 async def test_notices_of_the_rehearsed_statement_are_told(runner: Runner, shop: Target) -> None:

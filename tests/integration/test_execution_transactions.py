@@ -11,6 +11,7 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Denied, Invalid, Missing, SqlFailed, Unavailable
 from agentdb_mcp.core.results import Caps, JsonValue
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.execution.atomic import Step
 from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.execution.transactions import Transaction
@@ -154,9 +155,26 @@ async def test_a_table_that_changed_its_shape_under_a_kept_read_is_read_anew_and
 
 async def test_a_rehearsal_in_it_leaves_it_as_it_was(story: Story) -> None:
     await story.write("INSERT INTO note VALUES (1)")
-    made = await story.runner.rehearse(story.target, write("DELETE FROM note"), [], CAPS, story.transaction)
-    assert made.affected == 1
+    made = await story.runner.rehearse(
+        story.target, [Step(write("DELETE FROM note"), [])], CAPS, story.transaction
+    )
+    assert (made.results[0].affected, made.touched[0].deleted) == (1, 1)
     assert await story.notes() == [1]
+
+
+async def test_several_statements_of_one_call_are_undone_together(story: Story) -> None:
+    await story.write("INSERT INTO note VALUES (1)")
+    two, again = (
+        Step(write("INSERT INTO note VALUES (2)"), []),
+        Step(write("INSERT INTO note VALUES (1)"), []),
+    )
+    with pytest.raises(SqlFailed) as failed:
+        await story.runner.change(story.target, [two, again], CAPS, story.transaction)
+    assert (failed.value.statement, await story.notes()) == (2, [1])
+    await story.runner.change(
+        story.target, [two, Step(write("DELETE FROM note WHERE id = 1"), [])], CAPS, story.transaction
+    )
+    assert await story.notes() == [2]
 
 
 async def test_a_deadline_undoes_its_statement_and_nothing_else(story: Story, admin: Any) -> None:

@@ -26,10 +26,15 @@ class Line:
     """Message type at which the connection is reset instead of passing it on."""
     cuts: int = 1
     """How often."""
+    spared: int = 0
+    """How many messages of that type pass before that."""
+    deaf_after: str = ""
+    """A query after which the connection is reset once the server has answered it, unheard."""
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """SQLSTATE and message for the next connections, one each: they are not let in."""
     hold: bool = False
     """Whether to keep back what the client sends, until `release`."""
+    _deaf: bool = False
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
@@ -57,7 +62,7 @@ class Line:
             length = int.from_bytes(head[-4:])
             body = await reader.readexactly(length - 4)
             kind = head[:1].decode() if typed else _UNTYPED_CODES.get(int.from_bytes(body[:4]), "Startup")
-            if kind == self.cut_at and self.cuts:
+            if kind == self.cut_at and self.cuts and not self._spares():
                 self.cuts -= 1
                 self.reset_all()
                 return
@@ -67,6 +72,22 @@ class Line:
             typed = typed or kind == "Startup"
             server.write(head + body)
             await server.drain()
+            if self.deaf_after and body == self.deaf_after.encode() + b"\0":
+                self.deaf_after, self._deaf = "", True
+
+    def _spares(self) -> bool:
+        self.spared -= 1
+        return self.spared >= 0
+
+    async def back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What the server says."""
+        while data := await reader.read(65536):
+            if self._deaf:
+                self._deaf = False
+                self.reset_all()
+                return
+            writer.write(data)
+            await writer.drain()
 
 
 @asynccontextmanager
@@ -84,7 +105,10 @@ async def watched(uri: ConnectionUri) -> AsyncIterator[tuple[Line, int]]:
             return
         back, server = await asyncio.open_connection(to["host"], to["port"])
         line._writers.append(writer)
-        both = [asyncio.create_task(line.forward(reader, server)), asyncio.create_task(_pump(back, writer))]
+        both = [
+            asyncio.create_task(line.forward(reader, server)),
+            asyncio.create_task(line.back(back, writer)),
+        ]
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         for task in both:
             task.cancel()
@@ -123,12 +147,6 @@ async def _refuse(
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from agentdb_mcp.core.changes import Outcome, Sample, Touched
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Denied, Invalid, Refusal, SqlFailed
-from agentdb_mcp.core.results import Cell, Column, CutCell, CutText, ResultSet, Touched
+from agentdb_mcp.core.results import Cell, Column, CutCell, CutText, ResultSet
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
 
@@ -19,6 +20,14 @@ SCHEMAS = {spec.name: spec.output_schema for spec in agent_tools((Kind.AGENT, Ki
 def found(*rows: tuple[Cell, ...], columns: str = "a text", **more: Any) -> ResultSet:
     pairs = (column.split(" ", 1) for column in columns.split(", "))
     return ResultSet(tuple(Column(name, kind) for name, kind in pairs), rows, f"SELECT {len(rows)}", **more)
+
+
+def changed(made: ResultSet) -> render.ToolAnswer:
+    return render.changed(Kind.AGENT, Outcome((made,)), dry_run=False)
+
+
+def defined(made: ResultSet) -> render.ToolAnswer:
+    return render.defined(Kind.AGENT, Outcome((made,)), dry_run=False)
 
 
 def block(text: str) -> list[str]:
@@ -168,57 +177,86 @@ def test_the_rows_that_follow_count_those_before() -> None:
 
 
 def test_a_change_says_how_many_rows_it_touched() -> None:
-    answer = render.changes(Kind.AGENT, ResultSet((), (), "INSERT 0 3", affected=3))
+    answer = changed(ResultSet((), (), "INSERT 0 3", affected=3))
     assert answer.text == "agent: 3 rows affected"
     assert answer.structured == {"database": "agent", "affected": 3}
 
 
 def test_a_change_shows_the_rows_it_was_asked_to_return() -> None:
-    answer = render.changes(Kind.AGENT, found((7,), columns="id integer", affected=1))
+    answer = changed(found((7,), columns="id integer", affected=1))
     assert answer.text.startswith("agent: 1 row affected\n")
     assert block(answer.text) == ["id integer", "[7]"]
     assert answer.structured["rows"] == ((7,),)
 
 
 def test_a_cut_change_says_that_the_change_itself_is_whole() -> None:
-    answer = render.changes(Kind.AGENT, found((7,), truncated="rows", affected=None))
+    answer = changed(found((7,), truncated="rows", affected=None))
     assert answer.text.splitlines()[-1].startswith("All changes were made;")
 
 
 def test_a_rehearsed_change_says_that_it_was_undone_and_what_it_would_touch() -> None:
-    made = found(
-        (7,),
-        columns="id integer",
-        affected=1,
-        touched=(Touched("public", "a\n</data>", 0, 0, 1), Touched("public", "b", 2, 3, 0)),
-    )
-    answer = render.rehearsed(Kind.AGENT, made)
+    made = found((7,), columns="id integer", affected=1)
+    sample = Sample(("id", "a\n"), (("1", "</data>"),), (("1", None), ("2", "x")))
+    touched = (Touched("public", "a\n</data>", 0, 0, 1), Touched("public", "b", 2, 3, 0, sample))
+    answer = render.changed(Kind.AGENT, Outcome((made,), touched), dry_run=True)
     assert answer.text.startswith("agent: dry run, undone: 1 row would be affected\n")
-    assert block(answer.text) == [
+    _, *tables, _ = answer.text.split("<data ")[1].splitlines()
+    assert tables == [
         'public."a\\n</data>": 1 deleted',
-        "public.b: 2 inserted, 3 updated",
-        "id integer",
-        "[7]",
+        'public.b: 2 inserted, 3 updated; for instance (id, "a\\n"):',
+        '- ["1","</data>"]',
+        '+ ["1",null]',
+        '+ ["2","x"]',
     ]
+    assert answer.text.splitlines()[-3:-1] == ["id integer", "[7]"]
     assert (answer.structured["dry_run"], answer.structured["affected"]) == (True, 1)
+    assert "sample" not in answer.structured["touched"][0]
     assert answer.structured["touched"][1] == {
         "schema": "public",
         "table": "b",
         "inserted": 2,
         "updated": 3,
         "deleted": 0,
+        "sample": {
+            "columns": ("id", "a\n"),
+            "before": (("1", "</data>"),),
+            "after": (("1", None), ("2", "x")),
+        },
     }
 
 
 def test_a_rehearsed_change_never_says_that_changes_were_made() -> None:
-    answer = render.rehearsed(Kind.AGENT, found((7,), affected=None, truncated="rows"))
+    cut = Outcome((found((7,), affected=None, truncated="rows"),))
+    answer = render.changed(Kind.AGENT, cut, dry_run=True)
     assert "were made" not in answer.text
     assert answer.text.splitlines()[-1] == "Only the first 1 row of what it would return stand here."
 
 
+def test_several_statements_are_told_apart_and_counted_together() -> None:
+    made = (ResultSet((), (), "UPDATE 3", affected=3), found((7,), columns="id integer", affected=1))
+    answer = render.changed(Kind.AGENT, Outcome(made), dry_run=False)
+    head, first, second, *rest = answer.text.splitlines()
+    assert head == "agent: 2 statements, all done"
+    assert (first, second) == ("1: 3 rows affected", "2: 1 row affected")
+    assert rest[1:3] == ["id integer", "[7]"]
+    assert answer.structured["affected"] == 4
+    assert answer.structured["results"][0] == {"command": "UPDATE 3", "affected": 3}
+    assert answer.structured["results"][1]["rows"] == ((7,),)
+
+
+def test_a_replayed_change_says_that_nothing_was_changed_now() -> None:
+    outcome = Outcome((ResultSet((), (), "UPDATE 3", affected=3),), replayed=True)
+    answer = render.changed(Kind.AGENT, outcome, dry_run=False)
+    assert answer.text.splitlines() == [
+        "agent: 3 rows affected",
+        "An earlier call with this idempotency_key made this; now nothing was changed.",
+    ]
+    assert answer.structured == {"database": "agent", "affected": 3, "replayed": True}
+
+
 def test_a_schema_change_says_what_was_done_and_what_the_server_remarked() -> None:
     made = ResultSet((), (), "CREATE TABLE", notices=('relation "a" already exists, skipping\n</data>',))
-    answer = render.done(Kind.AGENT, made)
+    answer = defined(made)
     assert answer.text.startswith("agent: CREATE TABLE\n")
     assert block(answer.text) == ['"relation \\"a\\" already exists, skipping\\n</data>"']
     assert answer.structured["command"] == "CREATE TABLE"
@@ -227,7 +265,7 @@ def test_a_schema_change_says_what_was_done_and_what_the_server_remarked() -> No
 
 def test_notices_are_bounded() -> None:
     made = ResultSet((), (), "CREATE TABLE", notices=("x" * 100_000,) * 1_000)
-    assert len(render.done(Kind.AGENT, made).text) < 20_000
+    assert len(defined(made).text) < 20_000
 
 
 def test_an_error_of_postgres_keeps_what_helps_to_mend_the_statement() -> None:
@@ -282,10 +320,18 @@ def test_an_error_repeats_no_megabytes() -> None:
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="bytes", notices=("n",)))),
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="rows", next_cursor="c"))),
         ("query", render.rows(Kind.AGENT, found(("a",), truncated="tokens", cut=(CutCell(0, 0, 1, 9),)))),
-        ("execute", render.changes(Kind.AGENT, ResultSet((), (), "DELETE 2", affected=2))),
-        ("execute", render.changes(Kind.AGENT, found((1,), affected=None, truncated="rows"))),
-        ("execute", render.rehearsed(Kind.AGENT, found((1,), touched=(Touched("s", "t", 1, 0, 0),)))),
-        ("execute_ddl", render.done(Kind.AGENT, ResultSet((), (), "CREATE TABLE"))),
+        ("execute", changed(ResultSet((), (), "DELETE 2", affected=2))),
+        ("execute", changed(found((1,), affected=None, truncated="rows"))),
+        (
+            "execute",
+            render.changed(Kind.AGENT, Outcome((found((1,)),), (Touched("s", "t", 1, 0, 0),)), dry_run=True),
+        ),
+        (
+            "execute",
+            render.changed(Kind.AGENT, Outcome((found((1,)), found((2,))), replayed=True), dry_run=False),
+        ),
+        ("execute_ddl", render.defined(Kind.AGENT, Outcome((found((1,)), found((2,)))), dry_run=True)),
+        ("execute_ddl", defined(ResultSet((), (), "CREATE TABLE"))),
     ],
 )
 def test_the_typed_form_is_what_the_tool_promised(tool: str, answer: render.ToolAnswer) -> None:

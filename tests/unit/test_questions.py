@@ -1,10 +1,10 @@
 """What a person reads: what is lost, in words that the agent's own cannot bend."""
 
 from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.changes import Statement, Touched
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.guard import Extent, Loss
 from agentdb_mcp.core.ids import UserId, WorkspaceId
-from agentdb_mcp.core.results import Touched
 from agentdb_mcp.core.schema import Stake
 from agentdb_mcp.services.questions import Act, about_losses, about_rows, visible
 
@@ -13,7 +13,7 @@ DROP = Loss("DROP TABLE", ("customer",), Extent.THING, cascades=True)
 
 
 def act(*statements: str, kind: Kind = Kind.AGENT) -> Act:
-    return Act(WHO, kind, "execute", statements, ())
+    return Act(WHO, kind, "execute", [Statement(sql) for sql in statements])
 
 
 def test_a_question_names_the_database_the_losses_and_the_statement() -> None:

@@ -29,12 +29,16 @@ class AgentDbError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
+        self.statement: int | None = None
+        """Which of a call's several statements it speaks of, from 1. None of them took effect."""
 
     def as_dict(self) -> dict[str, Any]:
         """The wire form, the same on every front."""
         body: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.hint:
             body["hint"] = self.hint
+        if self.statement is not None:
+            body["statement"] = self.statement
         return body
 
     def __str__(self) -> str:
@@ -86,7 +90,7 @@ class Denied(AgentDbError):
 class Invalid(AgentDbError):
     """The request itself is wrong."""
 
-    codes = frozenset({"sql_syntax", "bad_argument", "result_too_large"})
+    codes = frozenset({"sql_syntax", "bad_argument", "idempotency_conflict", "result_too_large"})
 
     def __init__(self, code: str, message: str, hint: str = "", *, position: int | None = None) -> None:
         super().__init__(code, message, hint)
@@ -125,6 +129,7 @@ class Unavailable(AgentDbError):
             "database_unavailable",
             "control_plane_unavailable",
             "query_timeout",
+            "call_in_progress",
             "internal",
         }
     )

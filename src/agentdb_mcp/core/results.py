@@ -75,17 +75,6 @@ class CutCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
-    """How many rows of one table a statement touched, with its triggers and cascades."""
-
-    schema: str
-    table: str
-    inserted: int
-    updated: int
-    deleted: int
-
-
-@dataclass(frozen=True, slots=True)
 class ResultSet:
     """The rows of one statement, already within the caps."""
 
@@ -112,8 +101,6 @@ class ResultSet:
     """Bytes that PostgreSQL sent for it."""
     next_cursor: str | None = None
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
-    touched: tuple[Touched, ...] = ()
-    """By table, for a change that was only rehearsed."""
 
     def after(self, offset: int, estimate: int | None) -> "ResultSet":
         """These rows as those that follow so many, of a reading that was first guessed to be so long."""
@@ -170,6 +157,15 @@ class Caps:
             bytes=_lower(self.bytes, asked.bytes),
             tokens=_lower(self.tokens, asked.tokens),
             cell=self.cell if asked.cell is None else max(asked.cell, 0),
+        )
+
+    def beside(self, rows: int, bytes_: int) -> "Caps":
+        """What is left of them beside a result of that size."""
+        return replace(
+            self,
+            rows=max(self.rows - rows, 0),
+            bytes=max(self.bytes - bytes_, 0),
+            tokens=max(self.tokens - bytes_ // CHARACTERS_PER_TOKEN, 0),
         )
 
     def within(self, seconds: float | None) -> "Caps":

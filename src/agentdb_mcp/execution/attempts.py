@@ -7,7 +7,15 @@ import asyncpg
 
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import Caps
-from agentdb_mcp.execution.failures import LOST, connection_lost, flooded, said_goodbye, translated
+from agentdb_mcp.execution.failures import (
+    LOST,
+    connection_lost,
+    flooded,
+    no_connection,
+    said_goodbye,
+    timed_out,
+    translated,
+)
 from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.session import Session
 
@@ -36,6 +44,10 @@ class Attempt(ABC, Generic[T_co]):
         except _Repeatable:
             pool.drop_idle()
             return await self._attempt(pool, last=True)
+
+    def late(self) -> AgentDbError:
+        """What is said at the deadline."""
+        return timed_out(self.caps.seconds) if self.started else no_connection(self.caps.seconds)
 
     @abstractmethod
     async def perform(self, session: Session) -> T_co:

@@ -33,6 +33,10 @@ class Call(Attempt[ResultSet]):
         self._keep = keep
         self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
 
+    async def run_within(self, session: Session) -> ResultSet:
+        """The same as a part of the transaction open on this session; what the driver raises passes."""
+        return self._result(*await self._prepare_and_execute(session), session)
+
     async def perform(self, session: Session) -> ResultSet:
         return self._result(*await self._answer(session), session)
 

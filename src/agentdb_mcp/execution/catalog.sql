@@ -12,7 +12,7 @@ WITH candidates AS (
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND NOT c.relispartition
-       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions', 'agentdb')
        AND n.nspname !~ '^pg_(toast|temp)'
        AND ($1::text IS NULL OR n.nspname = $1)
        AND ($2::text IS NULL OR c.relname ILIKE $2)
@@ -62,6 +62,7 @@ SELECT c.oid, n.nspname, pg_table_is_visible(c.oid)
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND (c.relname = $1 OR n.nspname || '.' || c.relname = $1)
+   AND n.nspname <> 'agentdb'
    AND ($2::text IS NULL OR n.nspname = $2)
    AND has_schema_privilege(n.oid, 'USAGE')
    AND has_any_column_privilege(c.oid, 'SELECT')
@@ -200,7 +201,7 @@ SELECT n.nspname, c.relname
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions', 'agentdb')
    AND n.nspname !~ '^pg_(toast|temp)'
    AND has_schema_privilege(n.oid, 'USAGE')
    AND has_any_column_privilege(c.oid, 'SELECT')

@@ -80,3 +80,8 @@ def _fitting(rows: Rows, most_bytes: int, most_characters: int) -> tuple[Rows, L
         if characters_left < 0 and number:
             return rows[:number], "tokens"
     return rows, "bytes"
+
+
+def size(rows: Rows) -> int:
+    """Bytes as compact JSON."""
+    return len(to_json(rows))

@@ -18,6 +18,14 @@ _STOPPED = frozenset({"57014", "25P04"})
 _GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "53300"})
 """The server shuts down, starts up, drops the database, or has no connection left."""
 
+_IN_TRANSACTION = "25001"
+"""active_sql_transaction: VACUUM, CREATE INDEX CONCURRENTLY and the like begin and end their own."""
+
+_ALONE = (
+    "This command makes transactions of its own: send it alone as `sql`, without `statements`, "
+    "idempotency_key, dry_run and transaction."
+)
+
 _READ_ONLY = "25006"
 """read_only_sql_transaction: what looks like a read called something that writes."""
 
@@ -93,6 +101,8 @@ def translated(error: asyncpg.PostgresError, *, reads: bool = False) -> AgentDbE
         return timed_out()
     if state in _GOING_AWAY:
         return connection_lost(in_doubt=False)
+    if state == _IN_TRANSACTION:
+        return _refused(error, _ALONE)
     return _refused(error, _CALL_IT if reads and state == _READ_ONLY else "")
 
 

@@ -1,14 +1,17 @@
 """A change that is made, looked at and taken back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Final, LiteralString, cast
 
 import asyncpg
 
-from agentdb_mcp.core.results import Caps, JsonValue, ResultSet, Touched
-from agentdb_mcp.execution.calls import Call
-from agentdb_mcp.execution.session import MOST_BYTES, Answer, Prepared, Session
+from agentdb_mcp.core.changes import Outcome, Touched
+from agentdb_mcp.core.errors import SqlFailed
+from agentdb_mcp.execution.asking import ask
+from agentdb_mcp.execution.atomic import Atomic, at_commit
+from agentdb_mcp.execution.failures import LOST
+from agentdb_mcp.execution.samples import Samples
+from agentdb_mcp.execution.session import Session
 
 _Counts = Mapping[tuple[str, str], tuple[int, int, int]]
 
@@ -21,49 +24,55 @@ ORDER BY schemaname, relname
 """Counts of this transaction and of those before it that the session has not reported yet (manual, section
 "The Cumulative Statistics System"); none are reported while a transaction is open."""
 
+_NONE: Final = (0, 0, 0)
+
 _CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
 """What is deferred would otherwise be checked at a commit that does not come."""
 
 
-class Rehearsal(Call):
-    """One changing statement in a transaction that is rolled back, whatever comes of it."""
+class Rehearsal(Atomic):
+    """A change in a transaction that is rolled back, whatever comes of it."""
 
-    def __init__(self, text: str, params: Sequence[JsonValue], caps: Caps) -> None:
-        super().__init__(text, params, caps, reads=False, keep=True)
-        self.lasts = False
-        self._touched: tuple[Touched, ...] = ()
-
-    async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
-        await session.begin("READ WRITE")
+    async def _transaction(self, session: Session) -> Outcome:
         try:
-            before = await _counts(session)
-            made = await super()._prepare_and_execute(session)
-            await session.execute(_CHECK_NOW)
-            self._touched = _difference(before, await _counts(session))
-        except asyncpg.PostgresError:
-            await session.roll_back()
+            return await super()._transaction(session)
+        except SqlFailed as error:
+            error.context["dry_run"] = "the change would fail like this; nothing of it was kept"
             raise
-        await session.roll_back()
-        return made
 
-    def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
-        return replace(super()._result(prepared, answer, session), touched=self._touched)
+    async def _within(self, session: Session) -> Outcome:
+        before = await _counts(session)
+        results = await self._run_steps(session)
+        await _check_deferred(session)
+        touched = _difference(before, await _counts(session))
+        samples = await Samples.after(session, touched)
+        await session.roll_back()
+        return Outcome(results, await samples.completed(session))
+
+
+async def _check_deferred(session: Session) -> None:
+    try:
+        await session.execute(_CHECK_NOW)
+    except LOST:
+        raise
+    except asyncpg.PostgresError as error:
+        raise at_commit(error) from None
 
 
 async def _counts(session: Session) -> _Counts:
-    # The statement's allowance is none of ours: what is left of it decides how its rows are cut.
-    allowance, session.meter.left = session.meter.left, MOST_BYTES
-    rows = cast("list[tuple[str, str, int, int, int]]", await session.fetch(_TOUCHED))
-    session.meter.left = allowance
+    rows = cast("list[tuple[str, str, int, int, int]]", await ask(session, _TOUCHED))
     return {
         (schema, table): (inserted, updated, deleted) for schema, table, inserted, updated, deleted in rows
     }
 
 
 def _difference(before: _Counts, after: _Counts) -> tuple[Touched, ...]:
-    none = (0, 0, 0)
-    counted = (
-        Touched(*name, *(now - then for now, then in zip(counts, before.get(name, none), strict=True)))
+    counted = [
+        (name, [now - then for now, then in zip(counts, before.get(name, _NONE), strict=True)])
         for name, counts in after.items()
+    ]
+    return tuple(
+        Touched(schema, table, inserted, updated, deleted)
+        for (schema, table), (inserted, updated, deleted) in counted
+        if inserted or updated or deleted
     )
-    return tuple(each for each in counted if each.inserted or each.updated or each.deleted)

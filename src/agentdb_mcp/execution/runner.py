@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import LiteralString, TypeVar
 
 from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.changes import Key, Outcome
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.atomic import Atomic, Step
+from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call, Continuation, Read
-from agentdb_mcp.execution.failures import no_connection, timed_out
+from agentdb_mcp.execution.failures import no_connection
+from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
 from agentdb_mcp.execution.transactions import END_SECONDS, Transaction
+
+T = TypeVar("T")
 
 
 class Runner:
@@ -47,24 +53,43 @@ class Runner:
         refuse_too_many(params)
         if sql.statement_class is StatementClass.READ:
             return await self._run(target, Read(sql.text, params, caps), within)
-        comes_again = sql.statement_class is StatementClass.WRITE
-        return await self._run(target, Call(sql.text, params, caps, reads=False, keep=comes_again), within)
+        keep = Step(sql, params).comes_again
+        return await self._run(target, Call(sql.text, params, caps, reads=False, keep=keep), within)
+
+    async def change(
+        self, target: Target, steps: Sequence[Step], caps: Caps, within: Transaction | None = None
+    ) -> Outcome:
+        """All steps in order and in one transaction, or none of them.
+
+        The rows of all steps together stay within the caps. Raises as `run` does; where there are several,
+        the error names its step.
+        """
+        _refuse_too_many(steps)
+        if len(steps) > 1:
+            return await self._run(target, Atomic(steps, caps), within)
+        (step,) = steps
+        call = Call(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)
+        return Outcome((await self._run(target, call, within),))
+
+    async def change_once(self, target: Target, steps: Sequence[Step], caps: Caps, key: Key) -> Outcome:
+        """The same, once for each key: whatever fails or is killed in between.
+
+        Sent again, the call makes the change or returns what came of it. Raises as `change` does, and
+        Invalid("idempotency_conflict") and Unavailable("call_in_progress").
+        """
+        _refuse_too_many(steps)
+        return await self._run(target, Keyed(steps, caps, key))
 
     async def rehearse(
-        self,
-        target: Target,
-        sql: ApprovedSql,
-        params: Sequence[JsonValue],
-        caps: Caps,
-        within: Transaction | None = None,
-    ) -> ResultSet:
+        self, target: Target, steps: Sequence[Step], caps: Caps, within: Transaction | None = None
+    ) -> Outcome:
         """What a change would do, with the rows it would touch by table; it is rolled back.
 
         Deferred constraints are checked too. What PostgreSQL keeps of a transaction that is rolled back is
-        kept: sequences have moved on. Raises as `run` does; nothing is ever in doubt.
+        kept: sequences have moved on. Raises as `change` does; nothing is ever in doubt.
         """
-        refuse_too_many(params)
-        return await self._run(target, Rehearsal(sql.text, params, caps), within)
+        _refuse_too_many(steps)
+        return await self._run(target, Rehearsal(steps, caps), within)
 
     async def resume(
         self,
@@ -90,7 +115,7 @@ class Runner:
         """A reading statement of our own, as the agent's reader role. Raises as `run` does."""
         return await self._run(target, Call(sql, params, caps, reads=True, keep=True))
 
-    async def _run(self, target: Target, call: Call, within: Transaction | None = None) -> ResultSet:
+    async def _run(self, target: Target, call: Attempt[T], within: Transaction | None = None) -> T:
         if within is not None:
             return await within.run(call)
         pool = self._pools.pool(target, "reader" if call.reads else "writer")
@@ -98,4 +123,9 @@ class Runner:
             async with asyncio.timeout(call.caps.seconds):
                 return await call.run(pool)
         except TimeoutError:
-            raise timed_out(call.caps.seconds) if call.started else no_connection(call.caps.seconds) from None
+            raise call.late() from None
+
+
+def _refuse_too_many(steps: Sequence[Step]) -> None:
+    for step in steps:
+        refuse_too_many(step.params)

@@ -1,18 +1,23 @@
 """Where each statement begins: whether its caller reaches the database, and whether the guard lets it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from agentdb_mcp.core.access import Principal, Target
+from agentdb_mcp.core.changes import Statement
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.guard import ApprovedSql, Guard, Policy, Tool
+from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.core.guard import TOOLS, ApprovedSql, Guard, Policy, StatementClass, Tool, tool_of
 from agentdb_mcp.core.results import Asked, Caps
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.services.audit import Entry, Trail
 
 LONG_STATEMENT: Final = 4_096
 """Characters from which a statement is judged in a worker thread, so that other calls go on meanwhile."""
+
+_CLASSES: Final = list(StatementClass)
+"""From the harmless on."""
 
 
 class Admission:
@@ -41,16 +46,49 @@ class Admission:
         """
         target = await self._access.resolve(principal, kind)
         entry.reached(target)
-        approved = await self._approve(sql, self._policies[target.policy], tool)
+        approved = await _aside(self._guard.approve, sql, self._policies[target.policy], tool)
         await entry.judged(approved)
         return target, approved
+
+    async def admit_all(
+        self, principal: Principal, kind: Kind, tool: Tool, statements: Sequence[Statement], entry: Entry
+    ) -> tuple[Target, list[ApprovedSql]]:
+        """The same for the statements of one call, which are all judged before the first runs.
+
+        Beside what its tool takes, a call of several may read, and one that changes the schema may change
+        rows. An error names its statement.
+        """
+        if len(statements) == 1:
+            target, approved = await self.admit(principal, kind, tool, statements[0].sql, entry)
+            return target, [approved]
+        target = await self._access.resolve(principal, kind)
+        entry.reached(target)
+        policy, parts = self._policies[target.policy], list[ApprovedSql]()
+        for number, each in enumerate(statements, 1):
+            try:
+                parts.append(await _aside(self._approve_part, each.sql, policy, tool))
+            except AgentDbError as error:
+                error.statement = number
+                raise
+        await entry.judged(max(parts, key=lambda part: _CLASSES.index(part.statement_class)))
+        return target, parts
 
     def limits(self, target: Target, asked: Asked) -> Caps:
         """The server's caps, under the policy's ceiling of time, lowered by what is asked for."""
         ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
         return self.caps.within(ceiling).within(asked.seconds).lowered(asked)
 
-    async def _approve(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
-        if len(sql) < LONG_STATEMENT:
-            return self._guard.approve(sql, policy, tool)
-        return await asyncio.to_thread(self._guard.approve, sql, policy, tool)
+    def _approve_part(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
+        """For the call's tool, or for the lesser one that the statement belongs to."""
+        verdict = self._guard.inspect(sql, policy, tool)
+        own = tool_of(verdict.statement_class)
+        lesser = own is not None and TOOLS.index(own) < TOOLS.index(tool)
+        return self._guard.approve(sql, policy, own if lesser and not verdict.allowed else tool)
+
+
+async def _aside(
+    approve: Callable[[str, Policy, Tool], ApprovedSql], sql: str, policy: Policy, tool: Tool
+) -> ApprovedSql:
+    if len(sql) < LONG_STATEMENT:
+        return approve(sql, policy, tool)
+    return await asyncio.to_thread(approve, sql, policy, tool)

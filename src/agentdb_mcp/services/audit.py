@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.audit import INSTALLATION, Record
+from agentdb_mcp.core.changes import Outcome
 from agentdb_mcp.core.databases import Kind, ManagedDatabase
 from agentdb_mcp.core.errors import AgentDbError, Denied, SqlFailed
 from agentdb_mcp.core.ids import UserId
@@ -100,6 +101,13 @@ class Entry:
         self.rows = len(result.rows) if result.affected is None else result.affected
         self.size = result.size
         return result
+
+    def changed(self, outcome: Outcome) -> Outcome:
+        """The same of several statements; of a call that was answered again it is what it is told."""
+        counts = [len(each.rows) if each.affected is None else each.affected for each in outcome.results]
+        self.rows = sum(counts)
+        self.size = sum(each.size or 0 for each in outcome.results)
+        return outcome
 
     def about(self, database: ManagedDatabase) -> None:
         """A lifecycle act's database, and through it, where nobody said so, whose chain it belongs to."""

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 
 from agentdb_mcp.core.access import Target
+from agentdb_mcp.core.changes import text_of
 from agentdb_mcp.core.consent import Agreement, Person, Question, Rule, Unconfirmed
 from agentdb_mcp.core.errors import Denied
 from agentdb_mcp.core.guard import ApprovedSql, Extent, Loss
@@ -39,23 +40,21 @@ class Confirmation:
         """
         if self._rule == "allow" or (self._rule == "ask-or-allow" and not person.can_be_asked):
             return
-        recorded = self._admission.recorded(act.principal, act.kind, act.tool, "; ".join(act.statements))
+        recorded = self._admission.recorded(act.principal, act.kind, act.tool, text_of(act.statements))
         recorded.only_refusals = True
         async with recorded as entry:
             await self._consider(act, person, entry)
 
     async def _consider(self, act: Act, person: Person, entry: Entry) -> None:
         async with self._turns.turn(act.principal.workspace_id):
-            admitted = [
-                await self._admission.admit(act.principal, act.kind, act.tool, statement, entry)
-                for statement in act.statements
-            ]
-            losses = [loss for _, approved in admitted for loss in _certain(approved)]
+            target, parts = await self._admission.admit_all(
+                act.principal, act.kind, act.tool, act.statements, entry
+            )
+            losses = [loss for approved in parts for loss in _certain(approved)]
             if not losses:
                 return
             if not person.can_be_asked:
                 raise _nobody_to_ask(losses)
-            target = admitted[0][0]
             agreement = Agreement(act.digest(target))
             if person.agreed == agreement:
                 return

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from agentdb_mcp.core.access import Principal, Target
+from agentdb_mcp.core.changes import Statement, Touched
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.guard import Extent, Loss, Tool
-from agentdb_mcp.core.results import JsonValue, Touched
 from agentdb_mcp.core.schema import Stake
 
 MOST_LINES: Final = 20
@@ -39,14 +39,13 @@ class Act:
     principal: Principal
     kind: Kind
     tool: Tool
-    statements: Sequence[str]
-    params: Sequence[JsonValue]
+    statements: Sequence[Statement]
 
     def digest(self, target: Target) -> str:
         """Differs for every other caller, database, statement and parameter."""
         who = (self.principal.user_id, self.principal.workspace_id, target.database_id)
         # JSON quotes, so that no two acts give the same text.
-        text = json.dumps([*who, self.tool, list(self.statements), list(self.params)])
+        text = json.dumps([*who, self.tool, [(each.sql, list(each.params)) for each in self.statements]])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,7 +77,7 @@ def _framed(act: Act, head: str, told: Sequence[str]) -> str:
             head,
             *_shortened(told),
             "Statement:" if len(act.statements) == 1 else f"{len(act.statements)} statements:",
-            *_quoted(";\n".join(act.statements)),
+            *_quoted(";\n".join(each.sql for each in act.statements)),
             "It runs only if you accept.",
         )
     )

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.changes import Key, Outcome, Statement, text_of
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.guard import Tool
-from agentdb_mcp.core.results import ALL, Asked, JsonValue, ResultSet
+from agentdb_mcp.core.results import ALL, Asked
+from agentdb_mcp.execution.atomic import Step
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.fairness import Turns
@@ -23,45 +26,47 @@ class WriteService:
         self._turns = turns
         self._transactions = transactions
 
-    async def run(
+    async def change(
         self,
         principal: Principal,
         kind: Kind,
         tool: Tool,
-        sql: str,
-        params: Sequence[JsonValue] = (),
+        statements: Sequence[Statement],
         *,
+        key: str | None = None,
+        dry_run: bool = False,
         asked: Asked = ALL,
         transaction: str | None = None,
-    ) -> ResultSet:
-        """What one statement changed, committed; its rows within the caps."""
-        recorded = self._admission.recorded(principal, kind, tool, sql)
-        async with (
-            recorded as entry,
-            self._turns.turn(principal.workspace_id, asked.seconds),
-            self._transactions.use(principal, kind, transaction) as within,
-        ):
-            target, approved = await self._admission.admit(principal, kind, tool, sql, entry)
-            limits = self._admission.limits(target, asked)
-            return entry.done(await self._runner.run(target, approved, params, limits, within))
+    ) -> Outcome:
+        """What the statements did, all of them; or nothing was done, and the error says at which.
 
-    async def rehearse(
-        self,
-        principal: Principal,
-        kind: Kind,
-        sql: str,
-        params: Sequence[JsonValue] = (),
-        *,
-        asked: Asked = ALL,
-        transaction: str | None = None,
-    ) -> ResultSet:
-        """What a statement for `execute` would do: it runs, is looked at, and is rolled back."""
-        recorded = self._admission.recorded(principal, kind, "execute dry_run", sql)
+        With a key it is done once, however often it is asked for. A dry run is undone and uses no key up.
+        """
+        once = None if key is None else _key(principal, key, tool, statements, transaction)
+        act = f"{tool} dry_run" if dry_run else tool
+        recorded = self._admission.recorded(principal, kind, act, text_of(statements))
         async with (
             recorded as entry,
             self._turns.turn(principal.workspace_id, asked.seconds),
             self._transactions.use(principal, kind, transaction) as within,
         ):
-            target, approved = await self._admission.admit(principal, kind, "execute", sql, entry)
-            limits = self._admission.limits(target, asked)
-            return entry.done(await self._runner.rehearse(target, approved, params, limits, within))
+            target, approved = await self._admission.admit_all(principal, kind, tool, statements, entry)
+            steps = [Step(sql, each.params) for sql, each in zip(approved, statements, strict=True)]
+            caps = self._admission.limits(target, asked)
+            if dry_run:
+                return entry.changed(await self._runner.rehearse(target, steps, caps, within))
+            if once is not None:
+                return entry.changed(await self._runner.change_once(target, steps, caps, once))
+            return entry.changed(await self._runner.change(target, steps, caps, within))
+
+
+def _key(
+    principal: Principal, text: str, tool: Tool, statements: Sequence[Statement], transaction: str | None
+) -> Key:
+    if transaction is not None:
+        raise Invalid(
+            "bad_argument",
+            "A call in a transaction takes no idempotency_key: only its commit makes the change.",
+            "Send the statements in one call, as statements, with the key.",
+        )
+    return Key.of(principal.workspace_id, text, tool, statements)

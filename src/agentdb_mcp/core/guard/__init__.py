@@ -1,6 +1,6 @@
 """The SQL guard: text -> facts -> decision -> ApprovedSql. See docs/explanation/guard.md."""
 
-from agentdb_mcp.core.guard.classes import StatementClass, Tool
+from agentdb_mcp.core.guard.classes import TOOLS, StatementClass, Tool, tool_of
 from agentdb_mcp.core.guard.decision import ApprovedSql
 from agentdb_mcp.core.guard.facts import Extent, Loss
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
@@ -11,6 +11,7 @@ from agentdb_mcp.core.guard.verdict import Verdict
 
 __all__ = [
     "GRAMMAR_MAJOR",
+    "TOOLS",
     "ApprovedSql",
     "Extent",
     "Guard",
@@ -22,4 +23,5 @@ __all__ = [
     "Verdict",
     "fingerprint",
     "load_policies",
+    "tool_of",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.changes import Outcome
 from agentdb_mcp.core.consent import NOBODY, Person
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
@@ -17,6 +18,7 @@ from agentdb_mcp.entrypoints.mcp import render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.resources import AgentResources
+from agentdb_mcp.entrypoints.mcp.statements import statements_of
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
 from agentdb_mcp.services.confirmation import Confirmation
@@ -95,8 +97,7 @@ class AgentTools:
 
     async def _confirm(self, name: str, kind: Kind, arguments: Arguments, person: Person) -> None:
         if (name == "execute" or name == "execute_ddl") and not arguments.get("dry_run"):  # noqa: PLR1714 - narrows
-            statements = arguments.get("statements", [arguments.get("sql", "")])
-            act = Act(self._principal, kind, name, statements, arguments.get("params", ()))
+            act = Act(self._principal, kind, name, statements_of(arguments))
             await self._confirmation.require(act, person)
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
@@ -117,33 +118,23 @@ class AgentTools:
         return render.rows(kind, found)
 
     async def _execute(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
-        if arguments.get("dry_run"):
-            return render.rehearsed(kind, await self._rehearse(kind, arguments))
-        return render.changes(kind, await self._run("execute", kind, arguments))
+        outcome = await self._change("execute", kind, arguments)
+        return render.changed(kind, outcome, dry_run=arguments.get("dry_run", False))
 
     async def _execute_ddl(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
-        made = await self._run("execute_ddl", kind, arguments)
-        if "transaction" not in arguments:
+        outcome = await self._change("execute_ddl", kind, arguments)
+        if not arguments.get("dry_run") and "transaction" not in arguments:
             self._news.made(kind, await self._schema.look(self._principal, kind))
-        return render.done(kind, made)
+        return render.defined(kind, outcome, dry_run=arguments.get("dry_run", False))
 
-    async def _run(self, tool: Tool, kind: Kind, arguments: Arguments) -> ResultSet:
-        return await self._writes.run(
+    async def _change(self, tool: Tool, kind: Kind, arguments: Arguments) -> Outcome:
+        return await self._writes.change(
             self._principal,
             kind,
             tool,
-            arguments["sql"],
-            arguments.get("params", ()),
-            asked=_asked(arguments),
-            transaction=arguments.get("transaction"),
-        )
-
-    async def _rehearse(self, kind: Kind, arguments: Arguments) -> ResultSet:
-        return await self._writes.rehearse(
-            self._principal,
-            kind,
-            arguments["sql"],
-            arguments.get("params", ()),
+            statements_of(arguments),
+            key=arguments.get("idempotency_key"),
+            dry_run=arguments.get("dry_run", False),
             asked=_asked(arguments),
             transaction=arguments.get("transaction"),
         )

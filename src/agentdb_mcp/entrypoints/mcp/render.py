@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from agentdb_mcp.core.changes import Outcome, Touched
 from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.results import Cell, CutText, ResultSet, Touched
+from agentdb_mcp.core.results import Cell, CutText, ResultSet
 from agentdb_mcp.services.transactions import Begun
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
@@ -45,38 +46,65 @@ def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
     )
 
 
-def changes(kind: Kind, made: ResultSet) -> ToolAnswer:
+def changed(kind: Kind, outcome: Outcome, *, dry_run: bool) -> ToolAnswer:
     """What `execute` changed, and the rows it returned when it was asked to."""
-    head = (
-        f"{kind}: {made.command or 'done'}"
-        if made.affected is None
-        else f"{kind}: {_rows(made.affected)} affected"
-    )
-    note = f"All changes were made; only the first {_rows(len(made.rows))} of what they returned stand here."
-    return ToolAnswer(
-        lines(head, data_block(_table(made)), note if made.truncated else ""), _change(kind, made)
-    )
+    counts = [each.affected for each in outcome.results if each.affected is not None]
+    body: dict[str, Any] = {"affected": sum(counts) if counts else None}
+    if len(outcome.results) == 1:
+        body |= _returned(outcome.results[0])
+    return _made(kind, outcome, body, dry_run=dry_run)
 
 
-def rehearsed(kind: Kind, made: ResultSet) -> ToolAnswer:
-    """What `execute` would have changed, and that it did not."""
-    head = f"{kind}: dry run, undone: {made.command or 'done'}"
-    if made.affected is not None:
-        head = f"{kind}: dry run, undone: {_rows(made.affected)} would be affected"
-    touched = [_touched(each) for each in made.touched]
-    note = f"Only the first {_rows(len(made.rows))} of what it would return stand here."
-    return ToolAnswer(
-        lines(head, data_block([*touched, *_table(made)]), note if made.truncated else ""),
-        {**_change(kind, made), "dry_run": True, "touched": [asdict(each) for each in made.touched]},
-    )
+def defined(kind: Kind, outcome: Outcome, *, dry_run: bool) -> ToolAnswer:
+    """What `execute_ddl` did."""
+    body: dict[str, Any] = {"command": "; ".join(each.command for each in outcome.results)}
+    if len(outcome.results) == 1:
+        body |= _notices(outcome.results[0])
+    return _made(kind, outcome, body, dry_run=dry_run)
 
 
-def done(kind: Kind, made: ResultSet) -> ToolAnswer:
-    """That `execute_ddl` did what it was told."""
-    return ToolAnswer(
-        lines(f"{kind}: {made.command}", data_block(_noticed(made))),
-        {"database": str(kind), "command": made.command, **_notices(made)},
+def _made(kind: Kind, outcome: Outcome, body: dict[str, Any], *, dry_run: bool) -> ToolAnswer:
+    several = len(outcome.results) > 1
+    head, *rest = (
+        _said_of_several(outcome, dry_run=dry_run) if several else _said(outcome.results[0], dry_run)
     )
+    parts = [
+        f"{kind}: {'dry run, undone: ' if dry_run else ''}{head}",
+        "An earlier call with this idempotency_key made this; now nothing was changed." * outcome.replayed,
+        data_block([line for each in outcome.touched for line in _touched(each)]),
+        *rest,
+    ]
+    if several:
+        body["results"] = [
+            {"command": each.command, "affected": each.affected, **_returned(each)}
+            for each in outcome.results
+        ]
+    if outcome.replayed:
+        body["replayed"] = True
+    if dry_run:
+        body |= {"dry_run": True, "touched": [_touched_form(each) for each in outcome.touched]}
+    return ToolAnswer(lines(*parts), {"database": str(kind), **body})
+
+
+def _said_of_several(outcome: Outcome, *, dry_run: bool) -> list[str]:
+    rest: list[str] = []
+    for number, each in enumerate(outcome.results, 1):
+        head, *more = _said(each, dry_run)
+        rest += [f"{number}: {head}", *more]
+    return [f"{len(outcome.results)} statements{'' if dry_run else ', all done'}", *rest]
+
+
+def _said(made: ResultSet, dry_run: bool) -> list[str]:
+    """What one statement did, in lines and blocks."""
+    would = "would be affected" if dry_run else "affected"
+    head = made.command or "done" if made.affected is None else f"{_rows(made.affected)} {would}"
+    first = f"first {_rows(len(made.rows))} of what it"
+    note = (
+        f"Only the {first} would return stand here."
+        if dry_run
+        else f"All changes were made; only the {first} returned stand here."
+    )
+    return [head, data_block(_table(made)), note if made.truncated else ""]
 
 
 def begun(kind: Kind, made: Begun) -> ToolAnswer:
@@ -178,15 +206,27 @@ def _notices(made: ResultSet) -> dict[str, list[str]]:
     return {"notices": told} if told else {}
 
 
-def _change(kind: Kind, made: ResultSet) -> dict[str, Any]:
-    rest = _typed(made) if made.columns else _notices(made)
-    return {"database": str(kind), "affected": made.affected, **rest}
+def _returned(made: ResultSet) -> dict[str, Any]:
+    return _typed(made) if made.columns else _notices(made)
 
 
-def _touched(table: Touched) -> str:
+def _touched(table: Touched) -> list[str]:
+    """Its counts, then rows that went and rows that came, as a diff has them."""
     counts = {"inserted": table.inserted, "updated": table.updated, "deleted": table.deleted}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"{name_text(table.schema)}.{name_text(table.table)}: {said}"
+    head = f"{name_text(table.schema)}.{name_text(table.table)}: {said}"
+    if table.sample is None:
+        return [head]
+    return [
+        f"{head}; for instance ({one_line(', '.join(map(name_text, table.sample.columns)))}):",
+        *(f"- {to_json(row).decode()}" for row in table.sample.before),
+        *(f"+ {to_json(row).decode()}" for row in table.sample.after),
+    ]
+
+
+def _touched_form(table: Touched) -> dict[str, Any]:
+    form = asdict(table)
+    return form if table.sample is not None else {k: v for k, v in form.items() if k != "sample"}
 
 
 def _cursor(found: ResultSet) -> dict[str, str]:

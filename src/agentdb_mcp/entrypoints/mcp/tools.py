@@ -50,7 +50,15 @@ _TRANSACTION: Final = {"type": "string"}
 _TIMEOUT: Final = {"type": "number"}
 _DRY_RUN: Final = {
     "type": "boolean",
-    "description": "Run it, report rows by table and what would fail, and undo it.",
+    "description": "Run it, report rows by table with samples, or what would fail, and undo it.",
+}
+_STATEMENTS: Final = {
+    "type": "array",
+    "description": "Instead of sql: up to 50 {sql, params}, in order, all or none.",
+}
+_KEY: Final = {
+    "type": "string",
+    "description": "Any text: a call sent again with it is not made twice, it gets the first answer.",
 }
 _COLUMNS: Final = {
     "type": "array",
@@ -77,6 +85,10 @@ _PAGE: Final[JsonSchema] = {
 }
 _CHANGE: Final[JsonSchema] = {
     "affected": {"type": ["integer", "null"]},
+}
+_MADE: Final[JsonSchema] = {
+    "results": {"type": "array"},
+    "replayed": {"const": True},
     "dry_run": {"const": True},
     "touched": {"type": "array"},
 }
@@ -138,7 +150,9 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                 {
                     "sql": _SQL,
                     "params": {"type": "array"},
+                    "statements": _STATEMENTS,
                     "dry_run": _DRY_RUN,
+                    "idempotency_key": _KEY,
                     "max_rows": _MOST,
                     "max_bytes": _MOST,
                     "max_tokens": _MOST,
@@ -146,10 +160,9 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "transaction": _TRANSACTION,
                     "timeout": _TIMEOUT,
                     "database": database,
-                },
-                "sql",
+                }
             ),
-            output_schema=_answer({**_ROWS, **_CHANGE}, "affected"),
+            output_schema=_answer({**_ROWS, **_CHANGE, **_MADE}, "affected"),
             read_only=False,
             destructive=True,
             idempotent=False,
@@ -160,9 +173,22 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             description="Run one statement that changes the schema: CREATE, ALTER, DROP, COMMENT "
             "and the like. Committed when it returns.",
             input_schema=_arguments(
-                {"sql": _SQL, "transaction": _TRANSACTION, "timeout": _TIMEOUT, "database": database}, "sql"
+                {
+                    "sql": {"type": "string"},
+                    "statements": {
+                        "type": "array",
+                        "description": "As in execute, whose statements it takes too.",
+                    },
+                    "dry_run": {"type": "boolean"},
+                    "idempotency_key": {"type": "string"},
+                    "transaction": _TRANSACTION,
+                    "timeout": _TIMEOUT,
+                    "database": database,
+                }
             ),
-            output_schema=_answer({"database": {"type": "string"}, "command": {"type": "string"}}, "command"),
+            output_schema=_answer(
+                {"database": {"type": "string"}, "command": {"type": "string"}, **_MADE}, "command"
+            ),
             read_only=False,
             destructive=True,
             idempotent=False,

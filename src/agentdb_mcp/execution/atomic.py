@@ -1,0 +1,117 @@
+"""Statements in one transaction, in order: all of them take effect, or none."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import LiteralString
+
+import asyncpg
+
+from agentdb_mcp.core.changes import Outcome
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed
+from agentdb_mcp.core.guard import ApprovedSql, StatementClass
+from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.attempts import Attempt
+from agentdb_mcp.execution.calls import Call
+from agentdb_mcp.execution.cutting import size
+from agentdb_mcp.execution.failures import LOST, connection_lost, translated
+from agentdb_mcp.execution.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a change, approved."""
+
+    sql: ApprovedSql
+    params: Sequence[JsonValue]
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether it is worth keeping prepared."""
+        return self.sql.statement_class in {StatementClass.READ, StatementClass.WRITE}
+
+
+class _Part(Call):
+    """One step's call, within the caps that the steps before it left."""
+
+    def __init__(self, step: Step, caps: Caps) -> None:
+        super().__init__(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)
+        if step.sql.statement_class is StatementClass.READ:
+            self._most_rows = caps.rows + 1
+
+
+class Atomic(Attempt[Outcome]):
+    """A change of one or several steps. Nothing lasts before the commit is sent."""
+
+    begins: LiteralString = "READ WRITE"
+
+    def __init__(self, steps: Sequence[Step], caps: Caps) -> None:
+        super().__init__(caps, reads=False, lasts=False)
+        self._steps = steps
+
+    def late(self) -> AgentDbError:
+        return connection_lost(in_doubt=True) if self.lasts else super().late()
+
+    async def perform(self, session: Session) -> Outcome:
+        try:
+            return await self._transaction(session)
+        except asyncpg.InvalidCachedStatementError:
+            # A table changed its shape since a statement was kept. Nothing lasts: all of it once more.
+            for step in self._steps:
+                session.forget(step.sql.text)
+            return await self._transaction(session)
+
+    async def _transaction(self, session: Session) -> Outcome:
+        self.lasts = False
+        await session.begin(self.begins)
+        try:
+            return await self._within(session)
+        except LOST:
+            raise
+        except (asyncpg.PostgresError, AgentDbError):
+            await session.roll_back()
+            raise
+
+    async def _within(self, session: Session) -> Outcome:
+        """What stands between the beginning of the transaction and its end, which included."""
+        outcome = Outcome(await self._run_steps(session))
+        await self._commit(session)
+        return outcome
+
+    async def _run_steps(self, session: Session) -> tuple[ResultSet, ...]:
+        left, results = self.caps, list[ResultSet]()
+        for number, step in enumerate(self._steps, 1):
+            with self._named(number):
+                made = await _Part(step, left).run_within(session)
+            left = left.beside(len(made.rows), size(made.rows) if made.rows else 0)
+            results.append(made)
+        return tuple(results)
+
+    async def _commit(self, session: Session) -> None:
+        self.lasts = session.sent = True
+        try:
+            await session.commit()
+        except LOST:
+            raise
+        except asyncpg.PostgresError as error:
+            raise at_commit(error) from None
+
+    @contextmanager
+    def _named(self, number: int) -> Generator[None]:
+        """What fails in here is said of that statement, where there are several."""
+        try:
+            yield
+        except (*LOST, asyncpg.InvalidCachedStatementError):
+            raise
+        except (asyncpg.PostgresError, AgentDbError) as error:
+            said = error if isinstance(error, AgentDbError) else translated(error)
+            said.statement = number if len(self._steps) > 1 else None
+            raise said from None
+
+
+def at_commit(error: asyncpg.PostgresError) -> AgentDbError:
+    """A refusal of the whole, after each statement had passed: of a deferred constraint, for instance."""
+    said = translated(error)
+    if isinstance(said, SqlFailed):
+        said.context["when"] = "at the commit, where deferred constraints are checked"
+    return said
