@@ -189,14 +189,19 @@ async def serve_stdio(settings: Settings, workspace_id: WorkspaceId, databases: 
     """Serves one workspace's agent over stdin and stdout until the host hangs up."""
     from agentdb_mcp.entrypoints.mcp.wire import claimed_stdio
 
-    if settings.neon_api_key is not None:
-        _log.warning("NEON_API_KEY is set for a server of agents: it opens every database, remove it here")
+    warn_of_admin_keys(settings)
     with claimed_stdio() as descriptors:
         # The SDK takes most of a start to import; PostgreSQL is reached meanwhile.
         sdk = asyncio.create_task(asyncio.to_thread(_import_stdio))
         async with open_tools(settings, workspace_id, databases) as tools:
             serve = await sdk
             await serve(tools, descriptors)
+
+
+def warn_of_admin_keys(settings: Settings) -> None:
+    """A server of agents is no place for what opens every database."""
+    if settings.neon_api_key is not None:
+        _log.warning("NEON_API_KEY is set for a server of agents: it opens every database, remove it here")
 
 
 @dataclass(frozen=True, slots=True)

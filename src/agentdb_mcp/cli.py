@@ -111,6 +111,19 @@ def mcp(
 
 
 @cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65_535)] = 8765,
+    *,
+    sse: Annotated[bool, typer.Option("--sse", help="Serve the legacy SSE transport too.")] = False,
+) -> None:
+    """Serve the agents of all workspaces over HTTP, each by its token, until told to end."""
+    from agentdb_mcp.gateway import serve_http
+
+    asyncio.run(serve_http(settings_of_environment(), host, port, sse=sse))
+
+
+@cli.command()
 def check(
     statement: Annotated[
         str | None, typer.Argument(help="A statement; JSON lines from stdin when absent.")

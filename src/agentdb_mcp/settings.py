@@ -41,6 +41,13 @@ def _keys(text: str) -> tuple[KeyText, ...]:
     return tuple(KeyText(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if any("*" in name or name.endswith("/") for name in names):
+        raise ValueError("takes whole names, without * and without a / at the end")
+    return names
+
+
 def _absolute(path: Path) -> Path:
     try:
         return path.expanduser().absolute()
@@ -128,6 +135,14 @@ class Settings(BaseModel):
     """How long records of the audit trail are kept."""
     audit_rows: int = Field(default=1_000_000, ge=10_000, validation_alias="AGENTDB_AUDIT_ROWS")
     """Most records that are kept of one user."""
+    http_allowed_hosts: Annotated[tuple[str, ...], PlainValidator(_names)] = Field(
+        default=(), validation_alias="AGENTDB_HTTP_ALLOWED_HOSTS"
+    )
+    """Names that requests over HTTP may be addressed to, beside this machine's own when nobody else hears."""
+    http_allowed_origins: Annotated[tuple[str, ...], PlainValidator(_names)] = Field(
+        default=(), validation_alias="AGENTDB_HTTP_ALLOWED_ORIGINS"
+    )
+    """Web pages that may send requests."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         default="warning", validation_alias="AGENTDB_LOG_LEVEL"
     )

@@ -18,6 +18,14 @@ CAN_ASK = {"elicitation": {}}
 """The capabilities of a host that can put a question to its user."""
 
 
+def envelope(capabilities: dict[str, Any]) -> dict[str, Any]:
+    """What each request of the newer era carries."""
+    return {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
+    }
+
+
 def environment(home: Path, **more: str) -> dict[str, str]:
     """What a host passes on to a server."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -153,8 +161,4 @@ class Host:
     def _enveloped(self, params: dict[str, Any] | None) -> dict[str, Any]:
         if self.era == "legacy":
             return params or {}
-        envelope = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": self._capabilities,
-        }
-        return {**(params or {}), "_meta": envelope}
+        return {**(params or {}), "_meta": envelope(self._capabilities)}

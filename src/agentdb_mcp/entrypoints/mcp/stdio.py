@@ -5,7 +5,6 @@ import gc
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from types import TracebackType
 from typing import Final, Self
 
 import anyio
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 from agentdb_mcp.entrypoints.mcp.refusals import malformed, too_long, without_id
 from agentdb_mcp.entrypoints.mcp.server import agent_server
+from agentdb_mcp.entrypoints.mcp.streams import Stream
 from agentdb_mcp.entrypoints.mcp.wire import Descriptors, TooLong, Wire
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -52,25 +52,11 @@ def _until_signalled(wire: Wire) -> Generator[None]:
             signal.signal(number, handler)
 
 
-class _Stream:
-    """What the SDK's two stream protocols share."""
+class _Stream(Stream):
+    """The wire belongs to serve_stdio, and is closed there."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Nothing: the wire belongs to serve_stdio, and is closed there."""
 
 
 class _Requests(_Stream):

@@ -1,0 +1,77 @@
+"""Streamable HTTP, in both of the protocol's eras, for the agents of all workspaces.
+
+Newer clients send each call as a request of its own and cancel it by hanging up. Older ones have a session,
+which `notifications/cancelled` and questions to the user need, and which lives in this process.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from mcp import MCPError
+from mcp.server import Server, ServerRequestContext
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from agentdb_mcp.core.access import Principal
+from agentdb_mcp.entrypoints.asgi import App, Receive, Scope, Send, caller_of, departure_of
+
+PATH: Final = "/mcp"
+METHODS: Final = ("POST", "GET", "DELETE")
+
+MOST_SESSIONS: Final = 2_000
+IDLE_SECONDS: Final = 600.0
+"""After which a session of the handshake era without any open request is forgotten."""
+
+REQUEST_CANCELLED: Final = -32800
+"""What the SDK answers to a cancelled request of the handshake era; here to nobody."""
+
+
+@asynccontextmanager
+async def streamable_http(server: Server[Any], most_body: int) -> AsyncGenerator[App]:
+    """The application for PATH, which works inside this block."""
+    server.middleware.append(_until_departure)
+    manager = StreamableHTTPSessionManager(
+        server,
+        max_request_body_size=most_body,
+        max_sessions=MOST_SESSIONS,
+        session_idle_timeout=IDLE_SECONDS,
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await manager.handle_request(as_known_to_sdk(scope), receive, send)
+
+    async with manager.run():
+        yield app
+
+
+def as_known_to_sdk(scope: Scope) -> Scope:
+    """With the caller as the SDK wants it: a session is bound to all three, and is 404 to anybody else."""
+    caller = caller_of(scope)
+    principal = principal_of(scope)
+    known = AccessToken(
+        token=caller.token_id,
+        client_id=principal.workspace_id,
+        subject=principal.user_id,
+        claims={"iss": "agentdb"},
+        scopes=sorted(caller.scopes),
+    )
+    return {**scope, "user": AuthenticatedUser(known)}
+
+
+def principal_of(scope: Scope) -> Principal:
+    """The agent that sent this request: its token had the scope `agent`, which only agents' tokens have."""
+    principal = caller_of(scope).principal
+    assert principal is not None
+    return principal
+
+
+async def _until_departure(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+    """A call whose client hung up is cancelled: the SDK does that only for the newer era."""
+    if ctx.request is None:
+        return await call_next(ctx)
+    with departure_of(ctx.request.scope).stops():
+        return await call_next(ctx)
+    raise MCPError(REQUEST_CANCELLED, "The client hung up.")

@@ -1,0 +1,68 @@
+"""Builds the HTTP server from the engine and the fronts, and runs it. `agentdb mcp` imports none of this."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from agentdb_mcp.app import Engine, open_engine, warn_of_admin_keys
+from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.tokens import Scope
+from agentdb_mcp.entrypoints.http.bearer import Gate
+from agentdb_mcp.entrypoints.http.exchange import MOST_BODY
+from agentdb_mcp.entrypoints.http.gateway import Front, House, gateway
+from agentdb_mcp.entrypoints.http.serving import bound, serve
+from agentdb_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
+
+DATABASES: Final = (Kind.AGENT, Kind.GLOBAL)
+
+KEPT_TOOLS: Final = 1_000
+"""Agents whose tools are kept made; of more, the longest unused are made again."""
+
+
+async def serve_http(settings: Settings, host: str, port: int, *, sse: bool) -> None:
+    """Serves until told to end. Raises Misconfigured for an address that cannot, or must not, be served."""
+    warn_of_admin_keys(settings)
+    house = House(host, settings.http_allowed_hosts, settings.http_allowed_origins)
+    house.check()
+    with bound(host, port) as listening:
+        where = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
+        async with open_engine(settings) as engine, agent_fronts(engine, sse=sse) as fronts:
+            gate = Gate(engine.access, engine.changes)
+            watching = asyncio.create_task(gate.watch())
+            try:
+                app = gateway(house, gate, engine.changes, fronts)
+                await serve(app, listening, lambda: print(f"serving {where}", flush=True))
+            finally:
+                watching.cancel()
+
+
+@asynccontextmanager
+async def agent_fronts(engine: Engine, *, sse: bool) -> AsyncGenerator[list[Front]]:
+    """What agents reach: one server object for all of them, on one or two transports."""
+    from agentdb_mcp.entrypoints.mcp import streamable
+    from agentdb_mcp.entrypoints.mcp.server import agent_server
+    from agentdb_mcp.entrypoints.mcp.sse import MESSAGE_PATH, STREAM_PATH, LegacySse
+
+    @lru_cache(maxsize=KEPT_TOOLS)
+    def tools(principal: Principal) -> "AgentTools":
+        return engine.tools(principal, DATABASES)
+
+    def tools_of(context: Any) -> "AgentTools":
+        return tools(streamable.principal_of(context.request.scope))
+
+    server = agent_server(DATABASES, tools_of)
+    async with streamable.streamable_http(server, MOST_BODY) as app:
+        fronts = [Front(streamable.PATH, streamable.METHODS, app, Scope.AGENT)]
+        if sse:
+            legacy = LegacySse(server)
+            fronts += [
+                Front(STREAM_PATH, ("GET",), legacy.stream, Scope.AGENT),
+                Front(MESSAGE_PATH, ("POST",), legacy.message, Scope.AGENT),
+            ]
+        yield fronts
