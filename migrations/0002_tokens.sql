@@ -1,4 +1,4 @@
--- Bearer tokens of callers over HTTP (docs/adr/0015). Of a token's text only the hash is kept.
+-- Bearer tokens of callers over HTTP (docs/adr/0014). Of a token's text only the hash is kept.
 --
 -- An agent's token serves one workspace, for as long as it stays its user's. A host's has no workspace, and
 -- none of an agent's rights.

@@ -37,7 +37,7 @@ async def serve_http(settings: Settings, host: str, port: int, *, sse: bool) -> 
             watching = asyncio.create_task(gate.watch())
             try:
                 app = gateway(house, gate, engine.changes, fronts)
-                await serve(app, listening, lambda: print(f"serving {where}", flush=True))
+                await serve(app, gate, listening, lambda: print(f"serving {where}", flush=True))
             finally:
                 watching.cancel()
 

@@ -44,3 +44,6 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # sqlglot repeats statements in its warnings; what an agent wrote is not ours to log.
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+    # The SDK and its event streams log whole messages, and sessions' names, below this level.
+    for name in ("mcp", "sse_starlette"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -1,16 +1,24 @@
 """One home with its own embedded Postgres for all journeys of a run; every journey makes its own users."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from agentdb_mcp.app import open_app
+from agentdb_mcp.core.ids import UserId, WorkspaceId
+from agentdb_mcp.core.tokens import Scope
+from agentdb_mcp.settings import Settings
 from support.commands import KEEPER, Cli, run_agentdb
+from support.gateways import Gateway
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,3 +78,40 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, cwd=unpacked, check=True, capture_output=True, timeout=120)
     (made,) = folder.glob("*.whl")
     return made
+
+
+@dataclass(frozen=True)
+class Served:
+    """A gateway, and tokens for it: two agents' of different users, and some that are good for nothing here."""
+
+    gateway: Gateway
+    home: Path
+    ada: str
+    ben: str
+    host: str
+    expired: str
+
+
+@pytest.fixture(scope="session")
+def served(home: Path) -> Iterator[Served]:
+    tokens = asyncio.run(_tokens(home))
+    with Gateway(home, "--sse", AGENTDB_LOG_LEVEL="debug") as gateway:
+        yield Served(gateway, home, **tokens)
+        written = gateway.stderr
+        assert "generate_series" not in written, "a statement is in the log"
+        assert not [text for text in tokens.values() if text[21:] in written]
+
+
+async def _tokens(home: Path) -> dict[str, str]:
+    async with open_app(Settings.model_validate({"AGENTDB_HOME": home})) as app:
+        made = {}
+        for name in ("ada", "ben"):
+            await app.lifecycle.register_user(UserId(f"http-{name}"))
+            workspace = WorkspaceId(f"http-{name}")
+            await app.lifecycle.create_workspace(workspace, UserId(f"http-{name}"), name="")
+            made[name] = await app.tokens.create_for_agent(workspace)
+        made["host"] = await app.tokens.create_for_host([Scope.LIFECYCLE])
+        made["expired"] = await app.tokens.create_for_agent(
+            WorkspaceId("http-ada"), lifetime=timedelta(seconds=-1)
+        )
+        return {name: each.text.reveal() for name, each in made.items()}

@@ -1,5 +1,6 @@
 """`agentdb serve` as a subprocess, and callers of it that hide nothing."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -9,8 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-from support.commands import run_agentdb
-from support.hosts import ENVELOPE, Era, command, environment
+from support.hosts import Era, command, envelope, environment
 
 ACCEPT = "application/json, text/event-stream"
 
@@ -54,12 +54,6 @@ class Gateway:
         return code
 
 
-def new_token(home: Path, workspace: str, *more: str) -> str:
-    made = run_agentdb(home, "token", "create", "--workspace", workspace, *more)
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
-
-
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
@@ -92,7 +86,7 @@ class Caller:
 
     def message(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         self._next_id += 1
-        params = {**(params or {}), **({"_meta": ENVELOPE} if self.era == "modern" else {})}
+        params = {**(params or {}), **({"_meta": envelope({})} if self.era == "modern" else {})}
         return {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params}
 
     def headers(self, message: dict[str, Any]) -> dict[str, str]:
@@ -114,6 +108,21 @@ class Caller:
         sent = await self.post({"jsonrpc": "2.0", "method": method, "params": params})
         assert sent.status_code == 202
 
+    async def start(self, sql: str) -> tuple[int, "asyncio.Future[dict[str, Any]]"]:
+        """A call that is not waited for: its id, and its answer to come."""
+        message = self.message("tools/call", query(sql))
+
+        async def answered() -> dict[str, Any]:
+            return answer_in(await self.post(message))
+
+        self._started = asyncio.create_task(answered())
+        return message["id"], self._started
+
+    async def leave(self) -> None:
+        """Hangs up, in the middle of a call that was started."""
+        self._started.cancel()
+        await asyncio.wait([self._started])
+
     async def rows(self, sql: str, **arguments: Any) -> list[list[Any]]:
         result = (await self.request("tools/call", query(sql, **arguments)))["result"]
         assert not result["isError"], result
@@ -125,5 +134,89 @@ def answer_in(response: httpx.Response) -> dict[str, Any]:
     if response.headers["content-type"].startswith("application/json"):
         return response.json()
     datas = [line[6:] for line in response.text.splitlines() if line.startswith("data: ")]
-    (message,) = [each for each in map(json.loads, filter(None, datas)) if "id" in each]
-    return message
+    return next((each for each in map(json.loads, filter(None, datas)) if "id" in each), {})
+
+
+class SseCaller:
+    """One agent on the legacy transport: a stream to read, a path to post to."""
+
+    era: Era = "legacy"
+
+    def __init__(self, url: str, token: str) -> None:
+        self.http = httpx.AsyncClient(base_url=url, headers=bearer(token), timeout=60)
+        self.posts_to = ""
+        self._next_id = 0
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    async def __aenter__(self) -> Self:
+        self._stream = await self.http.send(self.http.build_request("GET", "/sse"), stream=True)
+        assert self._stream.status_code == 200
+        self._lines = self._stream.aiter_lines()
+        self.posts_to = (await self._next_data()) or ""
+        self._reading = asyncio.create_task(self._read())
+        info = {"name": "test", "version": "1"}
+        await self.request(
+            "initialize", {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": info}
+        )
+        await self.notify("notifications/initialized", {})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Hangs up the stream, in the middle of whatever it carries."""
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._stream.aclose()
+        await self.http.aclose()
+
+    async def ended(self) -> None:
+        """Returns when the server ends the stream."""
+        await asyncio.wait_for(self._reading, 30)
+
+    async def post(self, message: dict[str, Any]) -> httpx.Response:
+        return await self.http.post(self.posts_to, json=message)
+
+    async def start(self, sql: str) -> tuple[int, "asyncio.Future[dict[str, Any]]"]:
+        return await self._ask("tools/call", query(sql))
+
+    async def request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        return await asyncio.wait_for((await self._ask(method, params))[1], 60)
+
+    async def notify(self, method: str, params: dict[str, Any]) -> None:
+        assert (await self.post({"jsonrpc": "2.0", "method": method, "params": params})).status_code == 202
+
+    async def rows(self, sql: str) -> list[list[Any]]:
+        result = (await self.request("tools/call", query(sql)))["result"]
+        assert not result["isError"], result
+        return result["structuredContent"]["rows"]
+
+    async def _ask(self, method: str, params: dict[str, Any]) -> tuple[int, "asyncio.Future[dict[str, Any]]"]:
+        self._next_id += 1
+        answer = self._waiting[self._next_id] = asyncio.get_running_loop().create_future()
+        sent = await self.post({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params})
+        assert sent.status_code == 202, sent.text
+        return self._next_id, answer
+
+    async def _read(self) -> None:
+        while (data := await self._next_data()) is not None:
+            message = json.loads(data)
+            if message.get("id") in self._waiting:
+                self._waiting.pop(message["id"]).set_result(message)
+
+    async def _next_data(self) -> str | None:
+        async for line in self._lines:
+            if line.startswith("data: "):
+                return line[6:]
+        return None
+
+
+AnyCaller = Caller | SseCaller
+TRANSPORTS = ("modern", "legacy", "sse")
+
+
+def caller_on(transport: str, url: str, token: str) -> AnyCaller:
+    if transport == "sse":
+        return SseCaller(url, token)
+    return Caller(url, token, "modern" if transport == "modern" else "legacy")

@@ -33,7 +33,7 @@ class Departure:
     def stops(self) -> Generator[anyio.CancelScope]:
         """Work that is cancelled when the client leaves, whichever task does it."""
         with anyio.CancelScope() as scope:
-            if self.has_happened.is_set():
+            if self.has_happened.is_set() and not self._answered:
                 scope.cancel()
             self._work.add(scope)
             try:

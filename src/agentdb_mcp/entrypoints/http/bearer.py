@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from typing import Final
 
 import anyio
 
 from agentdb_mcp.core.access import Caller
-from agentdb_mcp.core.errors import AgentDbError, Denied
+from agentdb_mcp.core.errors import AgentDbError, Denied, Unavailable
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.core.tokens import TokenText
 from agentdb_mcp.entrypoints.asgi import App, Message, Receive, Scope, Send, set_caller
-from agentdb_mcp.entrypoints.http.answers import send_error
+from agentdb_mcp.entrypoints.http.answers import Headers, send_error
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.store import Changes
 
@@ -26,26 +27,63 @@ BREATH_SECONDS: Final = 0.1
 """Between two looks: many changes may be announced at once."""
 
 
+class _Request:
+    """One that is open, and why it was ended before it was done."""
+
+    def __init__(self, text: TokenText, method: str) -> None:
+        self.text = text
+        self.method = method
+        self.why: AgentDbError | None = None
+        self._work = anyio.CancelScope()
+
+    def end(self, why: AgentDbError) -> None:
+        """Cancels what is done for it."""
+        self.why = why
+        self._work.cancel()
+
+    async def run(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until it is answered or ended."""
+        outlet = _Outlet(send)
+        with self._work:
+            await app(scope, receive, outlet)
+        if self._work.cancelled_caught and self.why is not None:
+            await outlet.end(self.why)
+
+
 class Gate:
     """The open requests of all callers; ends those whose token is no longer valid."""
 
     def __init__(self, access: AccessService, changes: Changes) -> None:
         self._access = access
         self._changes = changes
-        self._open: dict[anyio.CancelScope, TokenText] = {}
+        self._open: set[_Request] = set()
         self._of_caller: Counter[object] = Counter()
 
-    def guarded(self, app: App, needs: TokenScope) -> "Bearer":
-        """The same application, for callers whose token has that scope."""
-        return Bearer(self, app, needs)
+    async def admit(self, app: App, needs: TokenScope, call: tuple[Scope, Receive, Send]) -> None:
+        """Answers one request, for as long as its token is valid.
 
-    async def caller(self, scope: Scope) -> tuple[TokenText, Caller]:
-        """Raises Denied("not_authenticated")."""
+        Raises Denied: `not_authenticated`, `forbidden` for a token without that scope, `rate_limited`.
+        """
+        scope, receive, send = call
         text = _token_in(scope["headers"])
-        return text, await self._access.authenticate_token(text)
+        caller = await self._access.authenticate_token(text)
+        if needs not in caller.scopes:
+            raise Denied(
+                "forbidden",
+                f"This token is not for that: it lacks the scope '{needs}'.",
+                "Use a token that was made for it.",
+            )
+        set_caller(scope, caller)
+        with self._counted(caller):
+            request = _Request(text, scope["method"])
+            self._open.add(request)
+            try:
+                await request.run(app, scope, receive, send)
+            finally:
+                self._open.discard(request)
 
-    async def run(self, app: App, caller: Caller, text: TokenText, call: tuple[Scope, Receive, Send]) -> None:
-        """Answers one request, for as long as its token is valid. Raises Denied("rate_limited")."""
+    @contextmanager
+    def _counted(self, caller: Caller) -> Generator[None]:
         owner = caller.principal or caller.token_id
         if self._of_caller[owner] >= MOST_OPEN:
             raise Denied(
@@ -55,51 +93,43 @@ class Gate:
             )
         self._of_caller[owner] += 1
         try:
-            await self._run_while_valid(app, text, call)
+            yield
         finally:
             self._of_caller[owner] -= 1
             if not self._of_caller[owner]:
                 del self._of_caller[owner]
 
-    async def _run_while_valid(self, app: App, text: TokenText, call: tuple[Scope, Receive, Send]) -> None:
-        scope, receive, send = call
-        outlet = _Outlet(send)
-        with anyio.CancelScope() as cancelling:
-            self._open[cancelling] = text
-            try:
-                await app(scope, receive, outlet)
-            finally:
-                del self._open[cancelling]
-        if cancelling.cancelled_caught:
-            await outlet.end(text)
-
     async def watch(self) -> None:
         """For as long as we serve: whatever changes, tokens of open requests are looked at again."""
         while True:
             heard = self._changes.version
-            for text in set(self._open.values()):
-                if not await self._is_valid(text):
-                    self._close(text)
+            for text in {request.text for request in self._open}:
+                await self._look_at(text)
             await asyncio.sleep(BREATH_SECONDS)
             await self._changes.wait(heard, LOOK_SECONDS)
 
-    async def _is_valid(self, text: TokenText) -> bool:
+    async def _look_at(self, text: TokenText) -> None:
         try:
             await self._access.authenticate_token(text)
-        except Denied:
-            return False
+        except Denied as why:
+            for request in [each for each in self._open if each.text == text]:
+                request.end(why)
         except AgentDbError:  # the control plane is away: nobody knows better
-            return True
-        return True
+            return
 
-    def _close(self, text: TokenText) -> None:
-        for cancelling, token in list(self._open.items()):
-            if token == text:
-                cancelling.cancel()
+    def end_streams(self) -> None:
+        """Those that only listen: they would last for as long as they are let."""
+        for request in [each for each in self._open if each.method == "GET"]:
+            request.end(_ending())
+
+    def end_all(self) -> None:
+        """Whatever is still open."""
+        for request in list(self._open):
+            request.end(_ending())
 
 
 class Bearer:
-    """One application behind the gate."""
+    """One application behind the gate, for callers whose token has that scope."""
 
     def __init__(self, gate: Gate, app: App, needs: TokenScope) -> None:
         self._gate = gate
@@ -108,25 +138,20 @@ class Bearer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            text, caller = await self._gate.caller(scope)
-            if self._needs not in caller.scopes:
-                await self._refuse_scope(send)
-                return
-            set_caller(scope, caller)
-            await self._gate.run(self._app, caller, text, (scope, receive, send))
-        except Denied as error:
-            await send_error(send, error, headers=_challenge(error))
+            await self._gate.admit(self._app, self._needs, (scope, receive, send))
         except AgentDbError as error:
-            await send_error(send, error, headers={"retry-after": "1"})
+            await send_error(send, error, headers=self._advice(error, scope))
 
-    async def _refuse_scope(self, send: Send) -> None:
-        error = Denied(
-            "forbidden",
-            f"This token is not for that: it lacks the scope '{self._needs}'.",
-            "Use a token that was made for it.",
-        )
-        challenge = f'Bearer realm="agentdb", error="insufficient_scope", scope="{self._needs}"'
-        await send_error(send, error, headers={"www-authenticate": challenge})
+    def _advice(self, error: AgentDbError, scope: Scope) -> Headers:
+        """RFC 6750 section 3: a request without any token is told nothing of what was wrong with it."""
+        shown = any(name == b"authorization" for name, _ in scope["headers"])
+        challenge = {
+            "not_authenticated": f', error="invalid_token", error_description="{error.message}"' * shown,
+            "forbidden": f', error="insufficient_scope", scope="{self._needs}"',
+        }.get(error.code)
+        if challenge is None:
+            return {"retry-after": "1"}
+        return {"www-authenticate": f'Bearer realm="agentdb"{challenge}'}
 
 
 class _Outlet:
@@ -145,10 +170,10 @@ class _Outlet:
             ]
         await self._send(message)
 
-    async def end(self, text: TokenText) -> None:
-        """A refusal where nothing was sent yet, the end of a stream; anything else breaks off."""
+    async def end(self, why: AgentDbError) -> None:
+        """The reason where nothing was sent yet, the end of a stream; anything else breaks off."""
         if not self._started:
-            raise Denied("not_authenticated", f"The token {text.token_id} is not valid any more.")
+            raise why
         if self._streams:
             await self._send({"type": "http.response.body", "body": b""})
 
@@ -164,9 +189,9 @@ def _token_in(headers: Iterable[tuple[bytes, bytes]]) -> TokenText:
     return TokenText(given[0][7:].strip())
 
 
-def _challenge(error: Denied) -> dict[str, str]:
-    """RFC 6750 section 3."""
-    if error.code == "rate_limited":
-        return {"retry-after": "1"}
-    why = f'error="invalid_token", error_description="{error.message}"'
-    return {"www-authenticate": f'Bearer realm="agentdb", {why}'}
+def _ending() -> Unavailable:
+    return Unavailable(
+        "database_unavailable",
+        "This server was told to end, and stopped the call.",
+        "A change may or may not have been made: look before you repeat it.",
+    )

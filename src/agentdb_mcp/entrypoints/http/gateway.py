@@ -11,7 +11,7 @@ from starlette.routing import Route
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.entrypoints.asgi import App
-from agentdb_mcp.entrypoints.http.bearer import Gate
+from agentdb_mcp.entrypoints.http.bearer import Bearer, Gate
 from agentdb_mcp.entrypoints.http.doorman import LOOPBACK, Doorman, Names, is_loopback
 from agentdb_mcp.entrypoints.http.exchange import Exchange
 from agentdb_mcp.store import Changes
@@ -67,7 +67,7 @@ def gateway(house: House, gate: Gate, changes: Changes, fronts: Sequence[Front])
         return JSONResponse({"status": "ok" if heard else "no control plane"}, 200 if heard else 503)
 
     routes = [
-        Route(front.path, gate.guarded(Exchange(front.app), front.needs), methods=list(front.methods))
+        Route(front.path, Bearer(gate, Exchange(front.app), front.needs), methods=list(front.methods))
         for front in fronts
     ]
     app = Starlette(routes=[Route("/healthz", healthy), Route("/readyz", ready), *routes])

@@ -12,11 +12,15 @@ import uvicorn
 
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.entrypoints.asgi import App
+from agentdb_mcp.entrypoints.http.bearer import Gate
 
 LAST_WORDS: Final = 5.0
 """Seconds that calls under way have to finish once we are told to end."""
 
 _BACKLOG: Final = 2_048
+_SEND_BUFFER: Final = 256 * 1024
+"""Bytes of an answer that the kernel takes off our hands: without a bound, megabytes for each deaf client."""
+
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -24,7 +28,7 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that takes connections already. Raises Misconfigured("settings_invalid")."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except (OSError, OverflowError) as error:
         taken = getattr(error, "errno", None) == errno.EADDRINUSE
         why = "something else listens there" if taken else "this machine does not allow it"
@@ -33,9 +37,11 @@ def bound(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host} port {port}: {why}.",
             "Choose another --host or --port; port 0 takes a free one.",
         ) from None
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return listening
 
 
-async def serve(app: App, listening: socket.socket, ready: Callable[[], None]) -> None:
+async def serve(app: App, gate: Gate, listening: socket.socket, ready: Callable[[], None]) -> None:
     """Until SIGTERM or SIGINT; then calls under way may finish for a moment, and are cancelled."""
     config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] - uvicorn types scopes by hand, key for key
@@ -44,10 +50,10 @@ async def serve(app: App, listening: socket.socket, ready: Callable[[], None]) -
         server_header=False,
         lifespan="off",
         ws="none",
-        timeout_graceful_shutdown=int(LAST_WORDS),
+        timeout_graceful_shutdown=int(LAST_WORDS) + 2,  # the net under gate.end_all()
         h11_max_incomplete_event_size=64 * 1024,
     )
-    server = _Server(config, ready)
+    server = _Server(config, gate, ready)
     with server.until_signalled():
         await server.serve([listening])
 
@@ -55,8 +61,9 @@ async def serve(app: App, listening: socket.socket, ready: Callable[[], None]) -
 class _Server(uvicorn.Server):
     """Ends in order on a signal: uvicorn's own raises it once more at the end, before anything is closed."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, gate: Gate, ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._gate = gate
         self._ready = ready
 
     @contextmanager
@@ -84,3 +91,6 @@ class _Server(uvicorn.Server):
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._gate.end_streams()
+        delay = 0 if self.force_exit else LAST_WORDS
+        asyncio.get_running_loop().call_later(delay, self._gate.end_all)
