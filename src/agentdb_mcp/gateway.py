@@ -62,7 +62,7 @@ async def agent_fronts(engine: Engine, *, sse: bool) -> AsyncGenerator[list[Fron
         if sse:
             legacy = LegacySse(server)
             fronts += [
-                Front(STREAM_PATH, ("GET",), legacy.stream, Scope.AGENT),
+                Front(STREAM_PATH, ("GET",), streamable.known_to_sdk(legacy.stream), Scope.AGENT),
                 Front(MESSAGE_PATH, ("POST",), legacy.message, Scope.AGENT),
             ]
         yield fronts

@@ -95,7 +95,8 @@ class Served:
 @pytest.fixture(scope="session")
 def served(home: Path) -> Iterator[Served]:
     tokens = asyncio.run(_tokens(home))
-    with Gateway(home, "--sse", AGENTDB_LOG_LEVEL="debug") as gateway:
+    generous = {"AGENTDB_MAX_RESULT_TOKENS": "1000000", "AGENTDB_MAX_CELL_CHARS": "1000000"}
+    with Gateway(home, "--sse", AGENTDB_LOG_LEVEL="debug", **generous) as gateway:
         yield Served(gateway, home, **tokens)
         written = gateway.stderr
         assert "generate_series" not in written, "a statement is in the log"

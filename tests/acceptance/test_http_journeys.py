@@ -107,6 +107,28 @@ async def test_a_session_is_of_no_use_to_another_agent(served: Any) -> None:
         assert await ada.rows("SELECT 2") == [[2]]
 
 
+async def test_a_users_yes_to_one_agent_is_none_to_another(served: Any) -> None:
+    url = served.gateway.url
+    async with Caller(url, served.ada, "modern") as ada, Caller(url, served.ben, "modern") as ben:
+        for caller in (ada, ben):
+            caller.capabilities = {"elicitation": {}}
+            ddl = {"name": "execute_ddl", "arguments": {"sql": "CREATE TABLE kept AS SELECT 1 AS a"}}
+            assert not (await caller.request("tools/call", ddl))["result"]["isError"]
+        drop = {"name": "execute_ddl", "arguments": {"sql": "DROP TABLE kept"}}
+        asked = (await ada.request("tools/call", drop))["result"]
+        assert asked["resultType"] == "input_required"
+        (name,) = asked["inputRequests"]
+        yes = {
+            **drop,
+            "requestState": asked["requestState"],
+            "inputResponses": {name: {"action": "accept", "content": {}}},
+        }
+        stolen = await ben.post(ben.message("tools/call", yes))
+        assert "error" in stolen.json(), stolen.text
+        assert await ben.rows("SELECT a FROM kept") == [[1]]
+        assert not (await ada.request("tools/call", yes))["result"]["isError"]
+
+
 async def test_a_message_that_is_none_costs_only_itself(served: Any) -> None:
     for transport in TRANSPORTS:
         async with caller_on(transport, served.gateway.url, served.ben) as caller:
@@ -151,7 +173,9 @@ def peak_of(pid: int) -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
-async def test_clients_that_read_nothing_cost_bounded_memory_and_hold_nobody_up(served: Any) -> None:
+async def test_clients_that_read_nothing_cost_bounded_memory_and_hold_nobody_up(
+    served: Any, record_property: Any
+) -> None:
     url, pid = served.gateway.url, served.gateway.process.pid
     address = url.removeprefix("http://").split(":")
     async with Caller(url, served.ada, "modern") as caller, AsyncExitStack() as connections:
@@ -177,6 +201,7 @@ async def test_clients_that_read_nothing_cost_bounded_memory_and_hold_nobody_up(
         await until(is_refused_after_one_more, seconds=60)
         async with Caller(url, served.ben, "modern") as other:
             assert await other.rows("SELECT 1") == [[1]]
+        record_property("MB", peak_of(pid) - before)
         assert peak_of(pid) - before < 700
         await connections.aclose()
 

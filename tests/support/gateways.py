@@ -67,6 +67,7 @@ class Caller:
 
     def __init__(self, url: str, token: str, era: Era) -> None:
         self.era = era
+        self.capabilities: dict[str, Any] = {}
         self.http = httpx.AsyncClient(base_url=url, headers={**bearer(token), "accept": ACCEPT}, timeout=60)
         self._next_id = 0
 
@@ -86,7 +87,10 @@ class Caller:
 
     def message(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         self._next_id += 1
-        params = {**(params or {}), **({"_meta": envelope({})} if self.era == "modern" else {})}
+        params = {
+            **(params or {}),
+            **({"_meta": envelope(self.capabilities)} if self.era == "modern" else {}),
+        }
         return {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params}
 
     def headers(self, message: dict[str, Any]) -> dict[str, str]:

@@ -98,12 +98,12 @@ def _in_pieces(send: Send, departure: Departure) -> Send:
             await send_piece(message)
             return
         body, more = message.get("body", b""), message.get("more_body", False)
-        *first, last = [body[start : start + PIECE] for start in range(0, len(body), PIECE)] or [b""]
-        for piece in first:
-            await send_piece({**message, "body": piece, "more_body": True})
+        last = max(len(body) - 1, 0) // PIECE * PIECE
+        for start in range(0, last, PIECE):
+            await send_piece({**message, "body": body[start : start + PIECE], "more_body": True})
         if not more:
             departure.answered()
-        await send_piece({**message, "body": last})
+        await send_piece({**message, "body": body[last:]})
 
     return send_message
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mcp import MCPError
 from mcp.server import Server, ServerRequestContext
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import CallNext, HandlerResult
@@ -40,25 +41,29 @@ async def streamable_http(server: Server[Any], most_body: int) -> AsyncGenerator
         session_idle_timeout=IDLE_SECONDS,
     )
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await manager.handle_request(as_known_to_sdk(scope), receive, send)
-
     async with manager.run():
-        yield app
+        yield known_to_sdk(manager.handle_request)
 
 
-def as_known_to_sdk(scope: Scope) -> Scope:
-    """With the caller as the SDK wants it: a session is bound to all three, and is 404 to anybody else."""
-    caller = caller_of(scope)
-    principal = principal_of(scope)
-    known = AccessToken(
-        token=caller.token_id,
-        client_id=principal.workspace_id,
-        subject=principal.user_id,
-        claims={"iss": "agentdb"},
-        scopes=sorted(caller.scopes),
-    )
-    return {**scope, "user": AuthenticatedUser(known)}
+def known_to_sdk(app: App) -> App:
+    """Tells the SDK who calls, in its own terms.
+
+    It binds sessions, and what clients carry between two calls, to workspace, user and issuer together.
+    """
+    inside = AuthContextMiddleware(app)
+
+    async def known(scope: Scope, receive: Receive, send: Send) -> None:
+        caller, principal = caller_of(scope), principal_of(scope)
+        token = AccessToken(
+            token=caller.token_id,
+            client_id=principal.workspace_id,
+            subject=principal.user_id,
+            claims={"iss": "agentdb"},
+            scopes=sorted(caller.scopes),
+        )
+        await inside({**scope, "user": AuthenticatedUser(token)}, receive, send)
+
+    return known
 
 
 def principal_of(scope: Scope) -> Principal:
