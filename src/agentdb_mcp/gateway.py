@@ -1,6 +1,7 @@
 """Builds the HTTP server from the engine and the fronts, and runs it. `agentdb mcp` imports none of this."""
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -35,6 +36,7 @@ async def serve_http(settings: Settings, host: str, port: int, *, sse: bool) -> 
         async with open_engine(settings) as engine, agent_fronts(engine, sse=sse) as fronts:
             gate = Gate(engine.access, engine.changes)
             watching = asyncio.create_task(gate.watch())
+            gc.freeze()  # what was imported stays for good, and need not be walked again
             try:
                 app = gateway(house, gate, engine.changes, fronts)
                 await serve(app, gate, listening, lambda: print(f"serving {where}", flush=True))
