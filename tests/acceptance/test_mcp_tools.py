@@ -246,6 +246,27 @@ def test_an_agent_reads_page_by_page(home: Path, workspace: str) -> None:
         assert page["content"][0]["text"].startswith("agent: rows 9-10 of 10\n")
 
 
+def test_a_read_in_the_order_of_a_key_goes_on_whatever_became_of_the_rows_before(
+    home: Path, workspace: str
+) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="4") as host:
+        host.call("execute_ddl", sql="CREATE TABLE steps (n int PRIMARY KEY, t text)")
+        host.call("execute", sql="INSERT INTO steps SELECT n, 'x' FROM generate_series(1, 10) n")
+        sql = "SELECT n, t FROM steps WHERE t = $1 ORDER BY n; -- all"
+        cursor = host.call("query", sql=sql, params=["x"])["structuredContent"]["next_cursor"]
+        host.call("execute", sql="DELETE FROM steps WHERE n IN (1, 2, 6)")
+        page = host.call("query", cursor=cursor)
+        assert page["structuredContent"]["rows"] == [[5, "x"], [7, "x"], [8, "x"], [9, "x"]]
+        last = host.call("query", cursor=page["structuredContent"]["next_cursor"])
+        assert last["structuredContent"]["rows"] == [[10, "x"]]
+        assert last["content"][0]["text"].startswith("agent: row 9 of 9\n")
+        host.call("execute_ddl", sql="ALTER TABLE steps RENAME t TO u")
+        assert host.error("query", cursor=cursor)["sqlstate"] == "42703"
+        host.call("execute_ddl", sql="DROP TABLE steps")
+        gone = host.error("query", cursor=cursor)
+        assert (gone["sqlstate"], gone["position"]) == ("42P01", 18)
+
+
 def test_a_cursor_keeps_to_its_statement_its_database_and_its_rows(home: Path, workspace: str) -> None:
     sql = "SELECT n FROM generate_series(1, 9) n"
     with Host(home, "--workspace", workspace, AGENTDB_MAX_ROWS="4") as host:

@@ -7,9 +7,11 @@ import pytest
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Missing
+from agentdb_mcp.core.guard import Keyset
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import ALL
+from agentdb_mcp.core.places import Place
+from agentdb_mcp.core.results import ALL, Column, ResultSet
 from agentdb_mcp.services.cursors import (
     LIFETIME,
     LONGEST_STATEMENT,
@@ -137,3 +139,37 @@ def test_what_is_too_long_to_be_remembered_gets_no_handle(cursors: Cursors, long
 
 def test_handles_are_not_alike(cursors: Cursors) -> None:
     assert len({kept(cursors) for _ in range(1_000)}) == 1_000
+
+
+KEYSET = Keyset(("t",), ("id",), descending=False, body="")
+
+
+def page_of(*ids: int) -> ResultSet:
+    return ResultSet((Column("id", "integer"),), tuple((number,) for number in ids), "", longest=9)
+
+
+def test_a_reading_by_key_goes_on_past_the_pages_that_are_remembered(cursors: Cursors) -> None:
+    long = reading(pages=0)
+    for number in range(MOST_PAGES + 2):
+        found = page_of(number)
+        long = long.after(found, Place.behind(KEYSET, found))
+        assert cursors.keep(ANN, long) is not None
+        assert len(long.pages) == (number + 1 if number < MOST_PAGES else 0)
+    assert long.given == MOST_PAGES + 2
+    assert long.place is not None
+    assert long.place.keys == (MOST_PAGES + 1,)
+
+
+def test_a_reading_without_a_key_remembers_what_it_gave(cursors: Cursors) -> None:
+    later = reading(pages=0).after(page_of(1, 2), None).after(page_of(3), None)
+    assert [page.rows for page in later.pages] == [2, 1]
+    assert later.given == 3
+    assert cursors.keep(ANN, later) is not None
+
+
+def test_a_reading_that_lost_its_key_after_many_pages_gets_no_handle(cursors: Cursors) -> None:
+    long = reading(pages=0)
+    for number in range(MOST_PAGES + 1):
+        found = page_of(number)
+        long = long.after(found, Place.behind(KEYSET, found))
+    assert cursors.keep(ANN, long.after(page_of(1), None)) is None

@@ -33,11 +33,12 @@ async def following(
             prepared, most_rows=page.rows, allowance=2 * most_bytes, longest=page.longest
         )
         if Page.of(prepared.columns, given.rows, page.longest) != page:
-            raise _changed()
+            raise changed()
     return await session.next_rows(prepared, most_rows=caps.rows + 1, allowance=caps.bytes, longest=longest)
 
 
-def _changed() -> Missing:
+def changed() -> Missing:
+    """What is said when a reading cannot go on where it was cut."""
     return Missing(
         "cursor_expired",
         "The statement no longer gives the rows it gave before: the data changed, or its order is left open.",

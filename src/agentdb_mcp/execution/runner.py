@@ -6,7 +6,7 @@ from typing import LiteralString, TypeVar
 
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.changes import Key, Outcome
-from agentdb_mcp.core.guard import ApprovedSql, StatementClass
+from agentdb_mcp.core.guard import ApprovedSql, Keyset, StatementClass
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.atomic import Atomic, Step
@@ -17,6 +17,7 @@ from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
+from agentdb_mcp.execution.seeking import NotAKey, Seek
 from agentdb_mcp.execution.transactions import END_SECONDS, Transaction
 
 T = TypeVar("T")
@@ -108,6 +109,16 @@ class Runner:
         return await self._run(
             target, Continuation(sql.text, params, caps, pages=pages, most_bytes=most_bytes)
         )
+
+    async def seek(
+        self, target: Target, sql: ApprovedSql, params: Sequence[JsonValue], caps: Caps, keyset: Keyset
+    ) -> ResultSet | None:
+        """The rows of `keyset.following`; None when its columns are no key. Raises as `run` does."""
+        refuse_too_many(params)
+        try:
+            return await self._run(target, Seek(sql.text, params, caps, keyset))
+        except NotAKey:
+            return None
 
     async def read(
         self, target: Target, sql: LiteralString, params: Sequence[JsonValue], caps: Caps

@@ -46,7 +46,7 @@ class Admission:
         """
         target = await self._access.resolve(principal, kind)
         entry.reached(target)
-        approved = await _aside(self._guard.approve, sql, self._policies[target.policy], tool)
+        approved = await self.approve(target, tool, sql)
         await entry.judged(approved)
         return target, approved
 
@@ -77,6 +77,10 @@ class Admission:
         """The server's caps, under the policy's ceiling of time, lowered by what is asked for."""
         ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
         return self.caps.within(ceiling).within(asked.seconds).lowered(asked)
+
+    async def approve(self, target: Target, tool: Tool, sql: str) -> ApprovedSql:
+        """The statement, judged by the policy of the database."""
+        return await _aside(self._guard.approve, sql, self._policies[target.policy], tool)
 
     def _approve_part(self, sql: str, policy: Policy, tool: Tool) -> ApprovedSql:
         """For the call's tool, or for the lesser one that the statement belongs to."""

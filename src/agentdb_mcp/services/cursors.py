@@ -7,7 +7,7 @@ import json
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +16,8 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import Asked, JsonValue
+from agentdb_mcp.core.places import Place
+from agentdb_mcp.core.results import Asked, JsonValue, ResultSet
 
 LIFETIME: Final = timedelta(minutes=15)
 
@@ -24,7 +25,7 @@ MOST_CURSORS: Final = 32
 """Of one principal: a new one takes the place of its oldest."""
 
 MOST_PAGES: Final = 100
-"""Of one reading: each page reads all those before it again."""
+"""Of one reading that has no key to go on by: each page reads all those before it again."""
 
 LONGEST_STATEMENT: Final = 100_000
 """Characters, parameters included, up to which a reading is remembered."""
@@ -41,18 +42,27 @@ class Reading:
     asked: Asked
     """How much the caller wanted, which holds for the pages to come as well."""
     pages: tuple[Page, ...] = ()
+    """What it gave so far; nothing when that is too much to be given again."""
+    given: int = 0
+    """Rows that it gave so far."""
     estimate: int | None = None
     """About how many rows it has in all."""
+    place: Place | None = None
+    """Where it goes on without giving all of this again."""
 
-    @property
-    def given(self) -> int:
-        """Rows of it that were given."""
-        return sum(page.rows for page in self.pages)
+    def after(self, found: ResultSet, place: Place | None) -> "Reading":
+        """The same reading, one page later."""
+        is_remembered = bool(self.pages) or not self.given
+        pages = (*self.pages, Page.of(found.columns, found.rows, found.longest)) if is_remembered else ()
+        if len(pages) > MOST_PAGES and place is not None:
+            pages = ()
+        return replace(self, pages=pages, given=self.given + len(found.rows), place=place)
 
     def can_be_kept(self) -> bool:
         """Whether going on with it is worth its place in memory."""
         size = len(self.sql) + len(json.dumps(self.params))
-        return len(self.pages) <= MOST_PAGES and size <= LONGEST_STATEMENT
+        can_go_on = self.place is not None or 0 < len(self.pages) <= MOST_PAGES
+        return can_go_on and size <= LONGEST_STATEMENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import Invalid
-from agentdb_mcp.core.pages import Page
-from agentdb_mcp.core.results import ALL, Asked, JsonValue, ResultSet
+from agentdb_mcp.core.errors import Denied, Invalid, SqlFailed
+from agentdb_mcp.core.guard import ApprovedSql, keyset_of
+from agentdb_mcp.core.places import Place
+from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.paging import changed
 from agentdb_mcp.execution.runner import Runner
-from agentdb_mcp.services.admission import Admission
+from agentdb_mcp.services.admission import LONG_STATEMENT, Admission
 from agentdb_mcp.services.cursors import Cursors, Reading, expired
 from agentdb_mcp.services.fairness import Turns
 from agentdb_mcp.services.transactions import Transactions
@@ -52,8 +54,8 @@ class QueryService:
             found = entry.done(await self._runner.run(target, approved, params, limits, within))
             if found.truncated is None or within is not None:
                 return found
-            reading = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
-            return self._continuable(principal, found, reading)
+            before = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
+            return self._continuable(principal, found, before)
 
     async def resume(
         self,
@@ -79,20 +81,43 @@ class QueryService:
             if target.database_id != reading.database_id:
                 raise expired()
             caps = self._admission.limits(target, asked.over(reading.asked))
-            found = await self._runner.resume(
-                target,
-                approved,
-                reading.params,
-                caps,
-                pages=reading.pages,
-                most_bytes=self._admission.caps.bytes,
-            )
+            found = await self._sought(target, reading, caps)
+            if found is None:
+                found = await self._again(target, approved, reading, caps)
             found = entry.done(found.after(reading.given, reading.estimate))
             return found if found.truncated is None else self._continuable(principal, found, reading)
 
+    async def _sought(self, target: Target, reading: Reading, caps: Caps) -> ResultSet | None:
+        """The rows behind the last one, where the order is that of a key.
+
+        What stands in the way of that may not stand in the way of the statement itself, and what is said of
+        it would be said of a statement the agent never sent.
+        """
+        place = reading.place
+        if place is None:
+            return None
+        try:
+            sql = place.keyset.following(len(reading.params), caps.rows + 1)
+            params: list[JsonValue] = [*reading.params, *place.keys]
+            approved = await self._admission.approve(target, "query", sql)
+            found = await self._runner.seek(target, approved, params, caps, place.keyset)
+        except (Denied, Invalid, SqlFailed):
+            return None
+        return found if found is not None and found.columns == place.columns else None
+
+    async def _again(self, target: Target, sql: ApprovedSql, reading: Reading, caps: Caps) -> ResultSet:
+        """The rows behind those that were given, which are given and compared once more."""
+        if not reading.pages:
+            raise changed()
+        most_bytes = self._admission.caps.bytes
+        return await self._runner.resume(
+            target, sql, reading.params, caps, pages=reading.pages, most_bytes=most_bytes
+        )
+
     def _continuable(self, principal: Principal, found: ResultSet, before: Reading) -> ResultSet:
-        pages = (*before.pages, Page.of(found.columns, found.rows, found.longest))
-        return replace(found, next_cursor=self._cursors.keep(principal, replace(before, pages=pages)))
+        keyset = keyset_of(before.sql) if len(before.sql) < LONG_STATEMENT else None
+        place = Place.behind(keyset, found) if keyset is not None else None
+        return replace(found, next_cursor=self._cursors.keep(principal, before.after(found, place)))
 
 
 def _refuse_another(

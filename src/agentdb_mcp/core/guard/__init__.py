@@ -5,6 +5,7 @@ from agentdb_mcp.core.guard.decision import ApprovedSql
 from agentdb_mcp.core.guard.facts import Extent, Loss
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
 from agentdb_mcp.core.guard.guard import Guard, Judgement
+from agentdb_mcp.core.guard.keyset import Keyset, keyset_of
 from agentdb_mcp.core.guard.parser import fingerprint
 from agentdb_mcp.core.guard.policy import Policy, load_policies
 from agentdb_mcp.core.guard.verdict import Verdict
@@ -16,12 +17,14 @@ __all__ = [
     "Extent",
     "Guard",
     "Judgement",
+    "Keyset",
     "Loss",
     "Policy",
     "StatementClass",
     "Tool",
     "Verdict",
     "fingerprint",
+    "keyset_of",
     "load_policies",
     "tool_of",
 ]

@@ -241,7 +241,8 @@ def _extent(found: ResultSet) -> str:
     """How many rows stand here, and where they stand in all there are."""
     if not _is_part(found) or not found.rows:
         return _rows(len(found.rows))
-    place = f"rows {found.offset + 1:,}-{found.offset + len(found.rows):,}"
+    first, last = found.offset + 1, found.offset + len(found.rows)
+    place = f"row {first:,}" if first == last else f"rows {first:,}-{last:,}"
     if found.total is not None:
         return f"{place} of {found.total:,}"
     return place if found.estimate is None else f"{place} of about {float(f'{found.estimate:.2g}'):,.0f}"
