@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.entrypoints.mcp.wire import Descriptors
     from agentdb_mcp.providers.base import Provider
     from agentdb_mcp.providers.embedded import EmbeddedPostgres
+    from agentdb_mcp.services.auditor import Auditor
     from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.importing import Importer
@@ -58,6 +59,8 @@ class App:
     doctor: "Doctor"
     tokens: "TokenService"
     importer: "Importer"
+    trail: Trail
+    auditor: "Auditor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ async def work(settings: Settings, ready: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     async with open_app(settings) as app:
         ready()
-        await Worker(app.reconciler, app.changes).run(stop)
+        await Worker(app.reconciler, app.changes, app.auditor).run(stop)
 
 
 async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotation:
@@ -162,6 +165,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
             doctor=doctor,
             tokens=tokens,
             importer=importer,
+            trail=trail,
+            auditor=_auditor(settings, store),
         )
 
 
@@ -266,6 +271,9 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
             await store.migrate()
         await store.check_keys()
         trail = await stack.enter_async_context(_trail(settings, store, fingerprint).writing())
+        if server.embedded is not None:  # there may be no worker
+            pruning = asyncio.create_task(_auditor(settings, store).prune_quietly())
+            stack.callback(pruning.cancel)
         changes = await stack.enter_async_context(store.changes())
         access = AccessService(store, changes, server.premises(), clock=now)
         turns = Turns(Share(settings.max_concurrent, patience=settings.statement_timeout_seconds))
@@ -303,6 +311,12 @@ def _trail(
 ) -> Trail:
     full_text = settings.audit_statements == "full"
     return Trail(store, now, mode=settings.audit, full_text=full_text, fingerprint=fingerprint)
+
+
+def _auditor(settings: Settings, store: Store) -> "Auditor":
+    from agentdb_mcp.services.auditor import Auditor, Retention
+
+    return Auditor(store, Retention(settings.audit_days, settings.audit_rows), now)
 
 
 def _import_stdio() -> "Callable[[AgentTools, Descriptors], Awaitable[None]]":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentdb_mcp.auditing import audit
 from agentdb_mcp.console import settings_of_environment
 from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import WorkspaceId
@@ -33,6 +34,7 @@ for name, group in {
     "database": database,
     "token": token,
     "keys": keys,
+    "audit": audit,
     "postgres": postgres,
 }.items():
     cli.add_typer(group, name=name)

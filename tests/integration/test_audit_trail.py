@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from agentdb_mcp.core.audit import INSTALLATION, Chain, Fault, Link, Record, faults
+from agentdb_mcp.core.audit import INSTALLATION, Chain, Fault, Link, Record, Verifier
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.store import Store
 from support.postgres import connected, run_sql
@@ -46,6 +46,13 @@ async def read(store: Store, tenant: str = "ada") -> tuple[Chain, list[Link]]:
     async with store.reading_audit() as reading:
         [(chain_id, chain)] = await reading.chains(tenant)
         return chain, [link async for link in reading.links(chain_id, tenant)]
+
+
+def faults(chain: Chain, links: list[Link]) -> tuple[Fault, ...]:
+    verifier = Verifier(chain)
+    for link in links:
+        verifier.follow(link)
+    return verifier.end()
 
 
 async def wrong(store: Store, tenant: str = "ada") -> list[Fault]:

@@ -40,6 +40,12 @@ async def shared(lifecycle: LifecycleService) -> ManagedDatabase:
     return (await lifecycle.register_user(ADA)).database
 
 
+@pytest.fixture(autouse=True)
+async def _given_away(store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri) -> None:
+    database = control_uri.reveal().rpartition("/")[2]
+    await store.give_audit_away(ConnectionUri(admin_uri.reveal().replace("/postgres?", f"/{database}?")))
+
+
 async def codes(store: Store, neon: Neon) -> list[str]:
     providers = {"neon": neon.provider}
     found = await Doctor(store, providers, Sweeper(store, providers)).examine()
@@ -116,3 +122,12 @@ async def test_a_key_of_neons_that_is_not_accepted_is_found(
 
 def test_every_way_out_is_on_the_page_and_the_other_way_round() -> None:
     assert set(re.findall(r"^\| `([a-z_]+)`", PAGE.read_text(), re.MULTILINE)) == set(WAYS_OUT)
+
+
+async def test_a_trail_that_the_serving_role_could_change_is_found(
+    admin_uri: ConnectionUri, control_uri: ConnectionUri, neon: Neon, store: Store
+) -> None:
+    database = control_uri.reveal().rpartition("/")[2]
+    above = ConnectionUri(admin_uri.reveal().replace("/postgres?", f"/{database}?"))
+    await run_sql(above, f'ALTER FUNCTION agentdb_audit.append OWNER TO "{database}"')
+    assert await codes(store, neon) == ["audit_changeable"]

@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agentdb_mcp.core.audit import Record
 from agentdb_mcp.core.databases import Observed
 from agentdb_mcp.core.errors import Unavailable
 from agentdb_mcp.core.ids import DatabaseId, UserId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.faults import Fault
+from agentdb_mcp.services.auditor import Auditor, Retention
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.worker import Worker
 from agentdb_mcp.store import Store
@@ -33,8 +36,9 @@ async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
 async def working(store: Store, neon: Neon) -> AsyncIterator[asyncio.Task[None]]:
     """A worker inside this block; it must end without trouble when told to."""
     stop = asyncio.Event()
+    auditor = Auditor(store, Retention(days=90, rows=10_000), lambda: datetime.now(UTC))
     async with store.changes() as changes:
-        worker = Worker(Reconciler(store, {"neon": neon.provider}), changes)
+        worker = Worker(Reconciler(store, {"neon": neon.provider}), changes, auditor)
         task = asyncio.create_task(worker.run(stop))
         try:
             yield task
@@ -114,3 +118,15 @@ async def test_a_worker_survives_the_loss_of_its_connections(
         (second,) = await store.list_databases(UserId("ben"))
         await until_active(store, second.id)
         assert not task.done()
+
+
+async def test_a_worker_keeps_the_audit_trail_within_its_bounds(store: Store, neon: Neon) -> None:
+    old = datetime.now(UTC) - timedelta(days=91)
+    await store.append_audit([Record(ADA, old, "agent", "query", "ok")] * 3)
+
+    async def pruned() -> bool:
+        async with store.reading_audit() as reading:
+            return [chain.cut_seq for _, chain in await reading.chains()] == [3]
+
+    async with working(store, neon):
+        await until(pruned)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentdb_mcp.core.audit import Chain, Fault, Link, Record, faults, genesis, hash_of
+from agentdb_mcp.core.audit import Chain, Fault, Link, Record, Verifier, genesis, hash_of
 from agentdb_mcp.core.guard import fingerprint
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -58,6 +58,13 @@ def chained(entries: list[Record]) -> tuple[Chain, list[Link]]:
 
 def plain(count: int) -> list[Record]:
     return [Record("ada", MIDNIGHT, "agent", "query", "ok", micros=each) for each in range(count)]
+
+
+def faults(chain: Chain, links: list[Link], expected: tuple[int, bytes] | None = None) -> tuple[Fault, ...]:
+    verifier = Verifier(chain, expected)
+    for link in links:
+        verifier.follow(link)
+    return verifier.end()
 
 
 def seqs(found: Any) -> list[int]:

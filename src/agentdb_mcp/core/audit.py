@@ -7,7 +7,6 @@ nothing that is defined in the database.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -96,45 +95,58 @@ def hash_of(seq: int, record: Record, before: bytes) -> bytes:
     return _hash(before, _values(seq, record))
 
 
-def faults(chain: Chain, links: Iterable[Link], expected: tuple[int, bytes] | None = None) -> Iterator[Fault]:
-    """Everything that is wrong with a chain whose records come in order. Nothing: it is as it was appended.
+class Verifier:
+    """Follows the records of a chain, in order, and says at the end what is wrong with it.
 
     `expected` is an anchor kept from before: the number of a record and its hash then.
     """
-    if chain.cut_seq == 0 and chain.cut_hash != genesis(chain.tenant):
-        yield Fault(0, "the chain does not begin as this user's would")
-    seq, before = chain.cut_seq, chain.cut_hash
-    met = {seq: before} if expected is not None and expected[0] == seq else dict[int, bytes]()
-    for link in links:
-        if link.seq != seq + 1:
-            yield Fault(seq + 1, f"{_records(seq + 1, link.seq - 1)} missing")
-        elif hash_of(link.seq, link.record, before) != link.hash:
-            yield Fault(link.seq, f"record {link.seq} is not as it was appended, or the one before it is not")
-        seq, before = link.seq, link.hash
-        if expected is not None and expected[0] == seq:
-            met[seq] = before
-    yield from _end(chain, seq, before)
-    if expected is not None:
-        yield from _anchored(chain, expected, met.get(expected[0]))
 
+    def __init__(self, chain: Chain, expected: tuple[int, bytes] | None = None) -> None:
+        self._chain = chain
+        self._expected = expected
+        self._faults: list[Fault] = []
+        self._met: bytes | None = None
+        if chain.cut_seq == 0 and chain.cut_hash != genesis(chain.tenant):
+            self._found(0, "the chain does not begin as this user's would")
+        self._go_to(chain.cut_seq, chain.cut_hash)
 
-def _end(chain: Chain, seq: int, last: bytes) -> Iterator[Fault]:
-    if seq < chain.seq:
-        yield Fault(seq + 1, f"{_records(seq + 1, chain.seq)} missing at the end")
-    elif seq > chain.seq:
-        yield Fault(chain.seq + 1, f"{_records(chain.seq + 1, seq)} beyond the end")
-    elif last != chain.hash:
-        yield Fault(seq, f"record {seq} is not the one that was appended last")
+    def follow(self, link: Link) -> None:
+        """The next record there is."""
+        if link.seq != self._seq + 1:
+            self._found(self._seq + 1, f"{_records(self._seq + 1, link.seq - 1)} missing")
+        elif hash_of(link.seq, link.record, self._hash) != link.hash:
+            words = f"record {link.seq} is not as it was appended, or the one before it is not"
+            self._found(link.seq, words)
+        self._go_to(link.seq, link.hash)
 
+    def end(self) -> tuple[Fault, ...]:
+        """Everything that is wrong. Nothing: the chain is as it was appended and pruned."""
+        last = self._chain.seq
+        if self._seq < last:
+            self._found(self._seq + 1, f"{_records(self._seq + 1, last)} missing at the end")
+        elif self._seq > last:
+            self._found(last + 1, f"{_records(last + 1, self._seq)} beyond the end")
+        elif self._hash != self._chain.hash:
+            self._found(last, f"record {last} is not the one that was appended last")
+        if self._expected is not None:
+            self._compare(*self._expected)
+        return tuple(self._faults)
 
-def _anchored(chain: Chain, expected: tuple[int, bytes], found: bytes | None) -> Iterator[Fault]:
-    seq, kept = expected
-    if found is None and seq < chain.cut_seq:
-        yield Fault(seq, f"record {seq} was pruned: the hash kept of it proves nothing any more")
-    elif found is None:
-        yield Fault(seq, f"record {seq}, whose hash was kept, is not there")
-    elif found != kept:
-        yield Fault(seq, f"record {seq} is not the one whose hash was kept: the chain was made anew")
+    def _compare(self, seq: int, kept: bytes) -> None:
+        if self._met is None and seq < self._chain.cut_seq:
+            self._found(seq, f"record {seq} was pruned: the hash kept of it proves nothing any more")
+        elif self._met is None:
+            self._found(seq, f"record {seq}, whose hash was kept, is not there")
+        elif self._met != kept:
+            self._found(seq, f"record {seq} is not the one whose hash was kept: the chain was made anew")
+
+    def _go_to(self, seq: int, hash_there: bytes) -> None:
+        self._seq, self._hash = seq, hash_there
+        if self._expected is not None and self._expected[0] == seq:
+            self._met = hash_there
+
+    def _found(self, seq: int, words: str) -> None:
+        self._faults.append(Fault(seq, words))
 
 
 def _records(first: int, last: int) -> str:

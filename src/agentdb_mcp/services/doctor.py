@@ -28,6 +28,7 @@ WAYS_OUT: Final[Mapping[str, str]] = {
     "settings_invalid": "Check NEON_API_KEY, AGENTDB_PROVIDER and AGENTDB_CONTROL_URL of this process.",
     "overdue": "Nobody takes it up: leave an `agentdb worker` running, or run `agentdb reconcile`.",
     "orphan": "agentdb sweep sets it right; agentdb sweep --dry-run says what it would do.",
+    "audit_changeable": "A superuser gives the trail an owner of its own, once: docs/explanation/audit.md.",
     "unjudged": "Nothing follows from what the provider shows: check its key, and the control plane.",
 }
 """What kind of trouble it is -> what to do."""
@@ -62,6 +63,7 @@ class Doctor:
             *[each for row in rows for each in await self._row(row)],
             *(_ailment(f"database {each}", "overdue", "waits, and nobody took it up") for each in overdue),
             *[each for name in self._providers for each in await self._provider(name)],
+            *await self._trail(),
         ]
 
     async def _row(self, row: ManagedDatabase) -> list[Ailment]:
@@ -80,6 +82,12 @@ class Doctor:
         except (Misconfigured, Missing) as error:
             return [_ailment(_subject(row), error.code, error.message)]
         return []
+
+    async def _trail(self) -> list[Ailment]:
+        if not await self._store.audit_is_changeable():
+            return []
+        words = "the role that serves could change or remove records"
+        return [_ailment("audit trail", "audit_changeable", words)]
 
     async def _provider(self, provider: str) -> list[Ailment]:
         try:

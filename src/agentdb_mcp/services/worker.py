@@ -9,6 +9,7 @@ import random
 from typing import Final
 
 from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.services.auditor import PRUNED_AT_ONCE, Auditor
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Changes
 
@@ -21,15 +22,20 @@ TROUBLE_SECONDS: Final = 5.0
 LOOKS_PER_ROUND: Final = 10
 """At most so many databases are looked at in a round, each with a few requests to its provider."""
 
+PRUNE_SECONDS: Final = 3_600.0
+"""How often the audit trail is kept within its bounds."""
+
 _log = logging.getLogger(__name__)
 
 
 class Worker:
     """Rounds: at once when a change is heard, else every few seconds."""
 
-    def __init__(self, reconciler: Reconciler, changes: Changes) -> None:
+    def __init__(self, reconciler: Reconciler, changes: Changes, auditor: Auditor) -> None:
         self._reconciler = reconciler
         self._changes = changes
+        self._auditor = auditor
+        self._prune_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. What is under way then is given up, and finished by whoever comes next."""
@@ -62,3 +68,12 @@ class Worker:
         if outcome.done:
             _log.info("reconciled %s", outcome.done)
         await self._reconciler.look(limit=LOOKS_PER_ROUND)
+        await self._prune()
+
+    async def _prune(self) -> None:
+        """A little in each round while there is much, else once in a while."""
+        clock = asyncio.get_running_loop().time
+        if clock() < self._prune_at:
+            return
+        if await self._auditor.prune_some() < PRUNED_AT_ONCE:
+            self._prune_at = clock() + PRUNE_SECONDS
