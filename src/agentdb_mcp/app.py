@@ -280,7 +280,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         pools = Pools(PoolLimits(size=settings.max_concurrent + ROOM))
         stack.push_async_callback(pools.close)
         runner = Runner(pools)
-        transactions = Transactions(access, runner, turns, now)
+        transactions = Transactions(access, runner, turns, now, trail=trail)
         stack.push_async_callback(transactions.close)
         policies = load_policies(assets.folder("policies"))
         guard = Guard(notice=log_judgement)

@@ -11,9 +11,10 @@ import pytest
 from agentdb_mcp import assets
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.audit import INSTALLATION, Record
+from agentdb_mcp.core.changes import Statement
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Denied, Missing, SqlFailed, Unavailable
-from agentdb_mcp.core.guard import Guard, fingerprint, load_policies
+from agentdb_mcp.core.guard import Guard, Tool, fingerprint, load_policies
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.results import Caps
 from agentdb_mcp.core.secrets import ConnectionUri
@@ -73,13 +74,17 @@ def services(store: Store, target: Target, pools: Pools) -> Open:
         admission: Any = Admission(Reached(target), Guard(), policies, Caps(rows=2, seconds=20), trail)  # pyright: ignore[reportArgumentType]
         async with trail.writing():
             turns, runner = Turns(Share()), Runner(pools)
-            transactions = Transactions(Reached(target), runner, turns, now)  # pyright: ignore[reportArgumentType]
+            transactions = Transactions(Reached(target), runner, turns, now, trail=trail)  # pyright: ignore[reportArgumentType]
             yield (
                 QueryService(admission, runner, turns, Cursors(now), transactions),
                 WriteService(admission, runner, turns, transactions),
             )
 
     return opened
+
+
+def change(writes: WriteService, tool: Tool, sql: str, params: Any = (), **more: Any) -> Any:
+    return writes.change(PRINCIPAL, Kind.AGENT, tool, [Statement(sql, params)], **more)
 
 
 async def failing(work: Any) -> AgentDbError:
@@ -93,24 +98,24 @@ async def test_every_outcome_is_written_down_and_no_value_ever(
 ) -> None:
     agent = (PRINCIPAL, Kind.AGENT)
     async with services() as (queries, writes):
-        await writes.run(*agent, "execute_ddl", "CREATE TABLE audited (id int PRIMARY KEY, word text)")
-        await writes.run(
-            *agent, "execute", f"INSERT INTO audited SELECT n, '{CANARY}' FROM generate_series(1, 5) n"
+        await change(writes, "execute_ddl", "CREATE TABLE audited (id int PRIMARY KEY, word text)")
+        await change(
+            writes, "execute", f"INSERT INTO audited SELECT n, '{CANARY}' FROM generate_series(1, 5) n"
         )
-        await writes.run(*agent, "execute", "UPDATE audited SET word = $1 WHERE id > 2", [CANARY])
-        await writes.rehearse(*agent, f"DELETE FROM audited WHERE word <> '{CANARY}!'")
+        await change(writes, "execute", "UPDATE audited SET word = $1 WHERE id > 2", [CANARY])
+        await change(writes, "execute", f"DELETE FROM audited WHERE word <> '{CANARY}!'", dry_run=True)
         first = await queries.run(*agent, f"SELECT word FROM audited WHERE word <> '{CANARY}?'")
         await queries.run(*agent, "SELECT word FROM audited WHERE word <> 'another'")
         await queries.resume(*agent, first.next_cursor or "")
         assert isinstance(
-            await failing(writes.run(*agent, "execute", f"INSERT INTO audited VALUES (1, '{CANARY}')")),
+            await failing(change(writes, "execute", f"INSERT INTO audited VALUES (1, '{CANARY}')")),
             SqlFailed,
         )
         assert isinstance(await failing(queries.run(*agent, f"SELECT pg_read_file('{CANARY}')")), Denied)
         await failing(queries.run(*agent, f"SELEC '{CANARY}'"))
         await failing(queries.resume(*agent, CANARY))
         asked = asyncio.create_task(
-            writes.run(*agent, "execute", f"UPDATE audited SET word = '{CANARY}' WHERE id = 1")
+            change(writes, "execute", f"UPDATE audited SET word = '{CANARY}' WHERE id = 1")
         )
         await asyncio.sleep(0)
         asked.cancel()
@@ -182,12 +187,10 @@ async def test_where_the_trail_is_strict_a_change_waits_for_its_intent_and_a_rea
     ledger = Away(store)
     async with services("strict", ledger) as (queries, writes):
         await queries.run(PRINCIPAL, Kind.AGENT, "SELECT 1")
-        error = await failing(
-            writes.run(PRINCIPAL, Kind.AGENT, "execute_ddl", "CREATE TABLE unwritten (id int)")
-        )
+        error = await failing(change(writes, "execute_ddl", "CREATE TABLE unwritten (id int)"))
         assert error.code == "control_plane_unavailable"
         ledger.away = False
-        await writes.run(PRINCIPAL, Kind.AGENT, "execute_ddl", "CREATE TABLE written (id int)")
+        await change(writes, "execute_ddl", "CREATE TABLE written (id int)")
         tables = await queries.run(
             PRINCIPAL, Kind.AGENT, "SELECT relname FROM pg_class WHERE relname LIKE '%written'"
         )

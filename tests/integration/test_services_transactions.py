@@ -18,6 +18,7 @@ from agentdb_mcp.core.results import Caps
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.access import AccessService, Premises
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.fairness import Share, Turns
 from agentdb_mcp.services.transactions import Life, Transactions
 from agentdb_mcp.store import Store
@@ -94,7 +95,14 @@ async def opened(store: Store, target: Target, pools: Pools, life: Life) -> Asyn
         for statement in ("DROP TABLE IF EXISTS note", "CREATE TABLE note (id int PRIMARY KEY)"):
             await runner.run(target, ddl(statement), [], Caps())
         turns = Turns(Share(running=2))
-        transactions = Transactions(access, runner, turns, lambda: bench.now, life=life)
+        transactions = Transactions(
+            access,
+            runner,
+            turns,
+            lambda: bench.now,
+            trail=Trail(store, lambda: bench.now, mode="off"),
+            life=life,
+        )
         bench = Bench(store, runner, access, transactions, owners[0], owners[1], target)
         yield bench
         await transactions.close()

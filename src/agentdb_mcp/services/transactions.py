@@ -20,6 +20,7 @@ from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.execution.transactions import Transaction, not_kept, transaction_expired
 from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.fairness import Turns
 
 ROOM: Final = 2
@@ -73,12 +74,14 @@ class Transactions:
         turns: Turns,
         clock: Callable[[], datetime],
         *,
+        trail: Trail,
         life: Life | None = None,
     ) -> None:
         self._access = access
         self._runner = runner
         self._turns = turns
         self._clock = clock
+        self._trail = trail
         self._life = life or Life()
         self._held: dict[str, _Held] = {}
         self._places: Counter[DatabaseId] = Counter()
@@ -86,8 +89,9 @@ class Transactions:
 
     async def begin(self, principal: Principal, kind: Kind) -> Begun:
         """A new one. Raises Denied("rate_limited") when as many are open as may be."""
-        async with self._turns.turn(principal.workspace_id):
-            target = await self._access.resolve(principal, kind)
+        recorded = self._trail.call(principal, kind, "transaction begin")
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target = entry.reached(await self._access.resolve(principal, kind))
             self._take_place(target)
             try:
                 transaction = await self._runner.begin(target, idle_seconds=_whole(self._life.idle + _NET))
@@ -125,14 +129,16 @@ class Transactions:
 
     async def commit(self, principal: Principal, kind: Kind, handle: str) -> None:
         """Keeps what was done in it, all or nothing."""
-        async with self.use(principal, kind, handle) as transaction:
+        recorded = self._trail.call(principal, kind, "transaction commit")
+        async with recorded, self.use(principal, kind, handle) as transaction:
             if transaction is not None:
                 await transaction.commit()
 
     async def roll_back(self, principal: Principal, kind: Kind, handle: str) -> None:
         """Undoes what was done in it, also when the database is closed to the caller by now."""
-        with self._find(principal, kind, handle).transaction.alone():
-            await asyncio.shield(self._end(handle))
+        async with self._trail.call(principal, kind, "transaction rollback"):
+            with self._find(principal, kind, handle).transaction.alone():
+                await asyncio.shield(self._end(handle))
 
     async def close(self) -> None:
         """Rolls back whatever is open."""
