@@ -155,6 +155,11 @@ async def test_a_revoked_token_ends_streams_and_calls_that_are_open(served: Any,
         assert (error["code"], error["message"]) == ("not_authenticated", "This token was revoked.")
         assert (await caller.post(caller.message("tools/list"))).status_code == 401
     assert token not in served.gateway.stderr
+    listed = await asyncio.to_thread(run_agentdb, home, "token", "list", "--workspace", "http-ada")
+    states = {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()}
+    assert states[token[4:20]] == "revoked"
+    assert sorted(states.values()) == ["expired", "revoked", "valid"]
+    assert token[21:] not in listed.stdout
 
 
 async def test_sixty_four_callers_of_one_workspace_all_get_an_answer(served: Any) -> None:

@@ -377,3 +377,20 @@ async def test_too_many_connections_are_named_as_the_cause(target: Target, admin
             await sees(pools, target, "SELECT 1")
     await pools.close()
     assert caught.value.code == "database_unavailable"
+
+
+async def test_pools_of_databases_that_nobody_asks_for_are_forgotten_and_those_in_use_are_not(
+    target: Target,
+) -> None:
+    other = replace(target, database_id=DatabaseId("another"))
+    pools = Pools(PoolLimits(forget_seconds=0))
+    try:
+        used = pools.pool(target, "reader")
+        session = await used.take()
+        unused = pools.pool(target, "writer")
+        pools.pool(other, "reader")
+        assert pools.pool(target, "reader") is used
+        assert pools.pool(target, "writer") is not unused
+        used.give(session, tidy=False)
+    finally:
+        await pools.close()

@@ -17,6 +17,7 @@ from agentdb_mcp.services.cursors import (
     LONGEST_STATEMENT,
     MOST_CURSORS,
     MOST_PAGES,
+    MOST_PRINCIPALS,
     Cursors,
     Reading,
 )
@@ -173,3 +174,11 @@ def test_a_reading_that_lost_its_key_after_many_pages_gets_no_handle(cursors: Cu
         found = page_of(number)
         long = long.after(found, Place.behind(KEYSET, found))
     assert cursors.keep(ANN, long.after(page_of(1), None)) is None
+
+
+def test_of_very_many_principals_the_one_that_read_longest_ago_loses_its_cursors(cursors: Cursors) -> None:
+    everyone = [Principal(UserId("ann"), WorkspaceId(str(number))) for number in range(MOST_PRINCIPALS + 1)]
+    handles = [cursors.keep(principal, reading()) or "" for principal in everyone]
+    with pytest.raises(Missing):
+        cursors.find(everyone[0], handles[0])
+    assert cursors.find(everyone[1], handles[1]) == reading()

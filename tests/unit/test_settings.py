@@ -214,3 +214,10 @@ def test_an_environment_that_is_given_is_the_only_one(
     settings = read_settings({"AGENTDB_HOME": str(tmp_path)})
     assert settings.home == tmp_path
     assert settings.max_rows == 1_000
+
+
+def test_names_of_hosts_and_pages_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTDB_HTTP_ALLOWED_HOSTS", " db.example.com , other.example.com:8443,")
+    assert read_settings().http_allowed_hosts == ("db.example.com", "other.example.com:8443")
+    for wrong in ("*.example.com", "https://app.example.com/"):
+        assert "whole names" in refusal(monkeypatch, AGENTDB_HTTP_ALLOWED_ORIGINS=wrong).message

@@ -32,6 +32,9 @@ class PoolLimits:
     shared_idle_seconds: float = 5.0
     """Shorter than `connect_seconds`: whoever finds no connection free waits until an idle one closes."""
 
+    forget_seconds: float = 600.0
+    """After which a pool that is empty and that nobody asked for is forgotten: longer than any call waits."""
+
     def of(self, kind: Kind) -> tuple[int, float]:
         """Size and idle seconds for a database of this kind."""
         if kind is Kind.GLOBAL:
@@ -39,11 +42,13 @@ class PoolLimits:
         return min(self.size, MOST_SESSIONS), self.idle_seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     uri: ConnectionUri
     address: tuple[str, int] | None
     pool: SessionPool
+    asked_for: float
+    """The loop's time when it was last."""
 
 
 class Pools:
@@ -56,14 +61,16 @@ class Pools:
 
     def pool(self, target: Target, role: AccessRole) -> SessionPool:
         """The pool for this role on this database. Raises Unavailable when its URI cannot be read."""
-        uri = target.uri(role)
+        uri, now = target.uri(role), asyncio.get_running_loop().time()
         entry = self._entries.get((target.database_id, role))
         if entry is not None and (entry.uri, entry.address) == (uri, target.address):
+            entry.asked_for = now
             return entry.pool
+        self._forget_unused(now - self._limits.forget_seconds)
         pool = self._open(_endpoint(uri, target.address), target.kind)
         if entry is not None:
             self._retire(entry.pool)
-        self._entries[target.database_id, role] = _Entry(uri, target.address, pool)
+        self._entries[target.database_id, role] = _Entry(uri, target.address, pool, now)
         return pool
 
     async def close_database(self, database_id: DatabaseId) -> None:
@@ -86,6 +93,14 @@ class Pools:
         """Closes what is idle, of every database: a server without a free connection may lack ours."""
         for entry in self._entries.values():
             entry.pool.drop_idle()
+
+    def _forget_unused(self, since: float) -> None:
+        """One process may serve any number of databases, few of them at a time."""
+        self._entries = {
+            key: entry
+            for key, entry in self._entries.items()
+            if entry.asked_for > since or not entry.pool.is_empty
+        }
 
     def _retire(self, pool: SessionPool) -> None:
         """Statements that run with the old credentials may finish."""

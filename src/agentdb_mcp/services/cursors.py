@@ -24,6 +24,9 @@ LIFETIME: Final = timedelta(minutes=15)
 MOST_CURSORS: Final = 32
 """Of one principal: a new one takes the place of its oldest."""
 
+MOST_PRINCIPALS: Final = 1_000
+"""With cursors, in one process: of more, those that read longest ago lose theirs."""
+
 MOST_PAGES: Final = 100
 """Of one reading that has no key to go on by: each page reads all those before it again."""
 
@@ -91,6 +94,8 @@ class Cursors:
         mine[handle] = _Kept(reading, now + LIFETIME)
         if len(mine) > MOST_CURSORS:
             mine.popitem(last=False)
+        if len(self._principals) > MOST_PRINCIPALS:
+            self._principals.popitem(last=False)
         return handle
 
     def find(self, principal: Principal, handle: str) -> Reading:
