@@ -24,7 +24,9 @@ def agent_server(databases: Sequence[Kind], tools_of: ToolsOf, *, keys: Sequence
     serve the same callers share them; without any, each process has its own.
     """
     confirming = Confirming()
-    listed = types.ListToolsResult(tools=[_listed(spec) for spec in agent_tools(databases)])
+    specs = agent_tools(databases)
+    schemas = {spec.name: spec.input_schema for spec in specs}
+    listed = types.ListToolsResult(tools=[_listed(spec) for spec in specs])
 
     async def list_tools(
         _: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
@@ -44,6 +46,7 @@ def agent_server(databases: Sequence[Kind], tools_of: ToolsOf, *, keys: Sequence
         version=__version__,
         instructions=instructions(databases),
         on_list_tools=list_tools,
+        get_tool_input_schema=schemas.get,  # or the SDK would list the tools anew for each call over HTTP
         cache_hints={
             method: CacheHint(ttl_ms=_LIST_LIFETIME, scope="private")
             for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
