@@ -137,8 +137,8 @@ async def _asked(bench: Bench) -> list[str]:
     acts: dict[str, Act] = {
         "created": lambda: bench.lifecycle.create_workspace(place, ADA),
         "created again, which changes nothing": lambda: bench.lifecycle.create_workspace(place, ADA),
-        "paused": lambda: bench.lifecycle.set_state(made.id, Desired.PAUSED),
-        "resumed": lambda: bench.lifecycle.set_state(made.id, Desired.ACTIVE),
+        "paused": lambda: bench.lifecycle.pause(made.id),
+        "resumed": lambda: bench.lifecycle.resume(made.id),
         "fitted to another plan (two databases)": lambda: bench.lifecycle.change_plan(ADA, "pro"),
         "looked at": lambda: bench.reconciler.look(limit=1, unseen_seconds=0),
         "mended": lambda: bench.lifecycle.mend(made.id),

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from agentdb_mcp.services.auditor import Auditor
     from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.doctor import Doctor
+    from agentdb_mcp.services.environment import EnvironmentService
+    from agentdb_mcp.services.host_calls import OnceOnly
     from agentdb_mcp.services.importing import Importer
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.queries import QueryService
@@ -61,6 +63,8 @@ class App:
     importer: "Importer"
     trail: Trail
     auditor: "Auditor"
+    environment: "EnvironmentService"
+    once: "OnceOnly"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
     """The operator's program, on an up-to-date control plane."""
     from agentdb_mcp.providers import external
     from agentdb_mcp.services.doctor import Doctor
+    from agentdb_mcp.services.environment import EnvironmentService
+    from agentdb_mcp.services.host_calls import OnceOnly
     from agentdb_mcp.services.importing import Importer
     from agentdb_mcp.services.lifecycle import LifecycleService
     from agentdb_mcp.services.reconciler import Reconciler
@@ -167,6 +173,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
             importer=importer,
             trail=trail,
             auditor=_auditor(settings, store),
+            environment=EnvironmentService(store, access, trail),
+            once=OnceOnly(store),
         )
 
 

@@ -125,6 +125,17 @@ def serve(
     asyncio.run(serve_http(settings_of_environment(), host, port, sse=sse))
 
 
+@cli.command("serve-hosts")
+def serve_hosts(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65_535)] = 8766,
+) -> None:
+    """Serve hosts' calls about users and workspaces over HTTP, until told to end."""
+    from agentdb_mcp.gateway import serve_hosts as serve_calls
+
+    asyncio.run(serve_calls(settings_of_environment(), host, port))
+
+
 @cli.command()
 def check(
     statement: Annotated[

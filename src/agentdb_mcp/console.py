@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from agentdb_mcp.core.databases import ManagedDatabase
+from agentdb_mcp.entrypoints.facts import facts_of
 
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
@@ -43,23 +44,6 @@ def run(work: "Callable[[App], Awaitable[T]]") -> T:
     return asyncio.run(inside())
 
 
-def facts(row: ManagedDatabase) -> dict[str, Any]:
-    """For programs."""
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "user": row.user_id,
-        "workspace": row.workspace_id,
-        "provider": row.provider,
-        "wanted": row.desired,
-        "observed": row.observed,
-        "paused_by": row.paused_by,
-        "protected": row.protected,
-        "delete_after": None if row.delete_after is None else row.delete_after.isoformat(),
-        "last_error": row.last_error,
-    }
-
-
 def line_of(row: ManagedDatabase) -> str:
     """For people."""
     owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
@@ -82,8 +66,7 @@ def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
     """Print what a lifecycle call left behind."""
     row = receipt.database
     if as_json:
-        left = {"pending": receipt.pending, "unhardened": receipt.unhardened}
-        print(json.dumps({**facts(row), **left}))
+        print(json.dumps(facts_of(receipt)))
     elif receipt.pending:
         print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {FINISHES}")
     else:

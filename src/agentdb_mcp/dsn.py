@@ -7,10 +7,20 @@ asyncpg itself passes query parameters it does not know on to the server, which 
 import ipaddress
 import ssl
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _NEEDED_PARTS: Final = "It takes the form postgresql://user:password@host:port/database"
+
+
+def moved(uri: str, address: tuple[str, int] | None) -> str:
+    """The same URI at another host and port, where one is given."""
+    if address is None:
+        return uri
+    parts = urlsplit(uri)
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    credentials, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{host}:{address[1]}"))
 
 
 def arguments(uri: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from agentdb_mcp.console import FINISHES, AsJson, facts, line_of, run, tell, tell_deleted
+from agentdb_mcp.console import FINISHES, AsJson, line_of, run, tell, tell_deleted
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
+from agentdb_mcp.entrypoints.facts import facts
 
 user = typer.Typer(help="Register and remove users.", no_args_is_help=True)
 workspace = typer.Typer(

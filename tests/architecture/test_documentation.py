@@ -22,7 +22,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> set[str]:
 
 def test_every_command_is_documented_and_every_documented_command_exists() -> None:
     page = (ROOT / "docs/reference/commands.md").read_text()
-    documented = set(re.findall(r"^\| `agentdb ([a-z]+(?: [a-z]+)?)", page, re.MULTILINE))
+    documented = set(re.findall(r"^\| `agentdb ([a-z-]+(?: [a-z]+)?)", page, re.MULTILINE))
     assert documented == commands(typer.main.get_command(cli))
 
 

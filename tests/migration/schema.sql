@@ -79,6 +79,14 @@ CREATE TABLE delete_policy (
     CONSTRAINT delete_policy_pkey PRIMARY KEY (only_row)
 );
 
+CREATE TABLE host_call (
+    key text NOT NULL,
+    digest bytea NOT NULL,
+    answer jsonb,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_call_pkey PRIMARY KEY (key)
+);
+
 CREATE TABLE managed_database (
     id text DEFAULT (gen_random_uuid())::text NOT NULL,
     user_id text NOT NULL,
@@ -292,6 +300,8 @@ END NOT NULL,
 CREATE INDEX idx_access_token_workspace_id ON public.access_token USING btree (workspace_id);
 
 CREATE INDEX idx_database_tombstone_open ON public.database_tombstone USING btree (next_attempt_at) WHERE (observed_state <> 'deleted'::text);
+
+CREATE INDEX idx_host_call_begun_at ON public.host_call USING btree (begun_at);
 
 CREATE INDEX idx_user_db_budget_exceeded ON public.user_db_budget USING btree (budget_exceeded);
 

@@ -18,12 +18,12 @@ ACCEPT = "application/json, text/event-stream"
 class Gateway:
     """Started when entered; ended in order when left."""
 
-    def __init__(self, home: Path, *arguments: str, **more: str) -> None:
+    def __init__(self, home: Path, *arguments: str, serve: str = "serve", **more: str) -> None:
         self.home = home
         self._errors = Path(home, f"gateway-{time.monotonic_ns()}.txt")
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                command("serve", "--port", "0", *arguments),
+                command(serve, "--port", "0", *arguments),
                 env=environment(home, **more),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agentdb_mcp.core.databases import Desired, ManagedDatabase, PauseReason
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
-from agentdb_mcp.services.audit import Trail
+from agentdb_mcp.services.audit import OPERATOR, Trail
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.recorded import recorded
 from agentdb_mcp.store import Store
@@ -32,13 +32,27 @@ class LifecycleService:
     """Registration, workspaces, pauses and deletes."""
 
     def __init__(
-        self, store: Store, reconciler: Reconciler, *, provider: str, trail: Trail | None = None
+        self,
+        store: Store,
+        reconciler: Reconciler,
+        *,
+        provider: str,
+        trail: Trail | None = None,
+        actor: str = OPERATOR,
     ) -> None:
         self._store = store
         self._reconciler = reconciler
         self._provider = provider
         self.trail = trail
         """Where acts are recorded; None: nowhere."""
+        self.actor = actor
+        """Who is said there to act."""
+
+    def acting_as(self, actor: str) -> "LifecycleService":
+        """The same for somebody else, e.g. a host with a token."""
+        return LifecycleService(
+            self._store, self._reconciler, provider=self._provider, trail=self.trail, actor=actor
+        )
 
     @recorded
     async def register_user(self, user_id: UserId, *, plan: str | None = None) -> Receipt:

@@ -16,6 +16,9 @@ class _Recording(Protocol):
     @property
     def trail(self) -> Trail | None: ...
 
+    @property
+    def actor(self) -> str: ...
+
 
 S = TypeVar("S", bound=_Recording)
 
@@ -35,7 +38,8 @@ def recorded(method: Callable[Concatenate[S, P], Awaitable[T]]) -> Callable[Conc
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         given: dict[str, Any] = bound.arguments
-        async with self.trail.act(method.__name__, given.get("user_id") or given.get("giver")) as entry:
+        owner = given.get("user_id") or given.get("giver")
+        async with self.trail.act(method.__name__, owner, actor=self.actor) as entry:
             entry.workspace, entry.database = given.get("workspace_id"), given.get("database_id")
             entry.reason = given.get("plan") or given.get("reason") or given.get("taker")
             result = await method(self, *args, **kwargs)

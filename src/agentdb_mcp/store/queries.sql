@@ -440,3 +440,28 @@ SELECT version FROM recorded
 -- name: schema_changes
 -- $1 database, $2 version
 SELECT version, changes, seen_at FROM schema_change WHERE database_id = $1 AND version > $2::int ORDER BY version
+
+-- name: forget_calls
+-- A few that are older than anybody repeats. $1 days
+DELETE FROM host_call
+ WHERE key IN (SELECT key FROM host_call WHERE begun_at < now() - make_interval(days => $1)
+                ORDER BY begun_at LIMIT 100 FOR UPDATE SKIP LOCKED)
+
+-- name: begin_call
+-- Takes a key that is free, or whose call was left by a process that died. $1 key, $2 digest, $3 seconds
+INSERT INTO host_call AS c (key, digest) VALUES ($1, $2)
+ON CONFLICT (key) DO UPDATE SET begun_at = now()
+ WHERE c.answer IS NULL AND c.digest = excluded.digest AND c.begun_at < now() - make_interval(secs => $3)
+RETURNING key
+
+-- name: call
+-- $1 key
+SELECT digest, answer::text AS answer FROM host_call WHERE key = $1
+
+-- name: finish_call
+-- $1 key, $2 answer
+UPDATE host_call SET answer = $2::text::jsonb WHERE key = $1
+
+-- name: drop_call
+-- $1 key
+DELETE FROM host_call WHERE key = $1 AND answer IS NULL

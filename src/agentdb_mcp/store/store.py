@@ -11,6 +11,7 @@ from agentdb_mcp.store.changes import Changes
 from agentdb_mcp.store.connect import ControlPlane
 from agentdb_mcp.store.credentials import Credentials
 from agentdb_mcp.store.databases import Databases
+from agentdb_mcp.store.host_calls import HostCalls
 from agentdb_mcp.store.hosts import Hosts
 from agentdb_mcp.store.imports import Imports
 from agentdb_mcp.store.keys import Keys
@@ -22,7 +23,9 @@ from agentdb_mcp.store.tokens import Tokens
 from agentdb_mcp.store.workspaces import Workspaces
 
 
-class Store(Hosts, Workspaces, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits):
+class Store(
+    Hosts, Workspaces, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits, HostCalls
+):
     """Everything that is asked of the control plane.
 
     Every method may raise Unavailable("control_plane_unavailable"); the next call connects again. Where the

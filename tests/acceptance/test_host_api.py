@@ -1,0 +1,173 @@
+"""A host's life over HTTP: `agentdb serve-hosts` as a process, spoken to as a host would."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from agentdb_mcp import dsn
+from support.commands import Cli
+from support.gateways import Gateway, bearer
+from support.hosts import Host
+
+
+@pytest.fixture(scope="module")
+def gateway(home: Path) -> Iterator[Gateway]:
+    with Gateway(home, serve="serve-hosts") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def token(agentdb: Cli) -> str:
+    return agentdb("token", "create", "--scope", "lifecycle").stdout.strip()
+
+
+class Client:
+    """One host."""
+
+    def __init__(self, gateway: Gateway, token: str) -> None:
+        self._http = httpx.Client(base_url=gateway.url, headers=bearer(token), timeout=60, trust_env=False)
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        content = None if body is None else json.dumps(body)
+        return self._http.request(method, f"/api/{path}", content=content, headers=named)
+
+    def done(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        answer = self(method, path, body, **headers)
+        assert answer.status_code in {200, 201}, answer.text
+        assert "postgresql://" not in answer.text
+        return answer.json()
+
+    def refused(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:
+        answer = self(method, path, body, **headers)
+        assert answer.status_code >= 400, answer.text
+        assert answer.headers["content-type"] == "application/json", (path, answer.text)
+        return answer.status_code, answer.json()["error"]["code"]
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@pytest.fixture
+def host(gateway: Gateway, token: str) -> Iterator[Client]:
+    client = Client(gateway, token)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def names() -> tuple[str, str, str]:
+    end = uuid.uuid4().hex[:8]
+    return f"ada-{end}", f"ben-{end}", f"place-{end}"
+
+
+def test_the_life_of_a_workspace(
+    host: Client, home: Path, names: tuple[str, str, str], agentdb: Cli, gateway: Gateway
+) -> None:
+    ada, ben, place = names
+    made = host.done("PUT", f"users/{ada}", {"plan": "pro"})
+    assert (made["kind"], made["wanted"], made["pending"]) == ("global", "active", None)
+    assert host.done("PUT", f"users/{ada}")["id"] == made["id"]
+    host.done("PUT", f"users/{ben}", {})
+    agent = host.done("PUT", f"workspaces/{place}", {"user": ada, "name": "A place"})
+    assert host.done("GET", f"workspaces/{place}/environment") == {
+        "GLOBAL_DB_URL": "${GLOBAL_DB_URL}",
+        "AGENT_DB_URL": "${AGENT_DB_URL}",
+    }
+    with Host(home, "--workspace", place) as server:
+        assert not server.call("execute_ddl", sql="CREATE TABLE kept (n int)")["isError"]
+        assert host.done("POST", f"databases/{agent['id']}/pause")["wanted"] == "paused"
+        assert server.error("query", sql="SELECT 1")["code"] == "database_paused"
+        host.done("POST", f"databases/{agent['id']}/resume")
+        assert server.rows("SELECT count(*) FROM kept") == [[0]]
+        host.done("POST", f"workspaces/{place}/archive", {"user": ada})
+        assert server.error("query", sql="SELECT 1")["code"] == "database_paused"
+        host.done("POST", f"workspaces/{place}/restore", {"user": ada})
+        host.done("POST", f"databases/{agent['id']}/mend")
+        assert server.rows("SELECT count(*) FROM kept") == [[0]]
+    host.done("POST", f"users/{ada}/plan", {"plan": "team"})
+    host.done("POST", f"workspaces/{place}/transfer", {"user": ada, "to": ben})
+    rows = host.done("GET", f"users/{ben}/databases")["databases"]
+    assert {row["workspace"] for row in rows} == {None, place}
+    token = host.done("POST", f"workspaces/{place}/tokens", {"days": 1, "label": "its agent"})
+    assert token["token"].startswith("adb_")
+    assert host.done("DELETE", f"tokens/{token['id']}") == {"revoked": True}
+    assert host.done("DELETE", f"workspaces/{place}?user={ben}")["deleted"]
+    for user in (ada, ben):
+        assert host.done("DELETE", f"users/{user}")["deleted"]
+    exported = agentdb("audit", "export", "--user", ben)
+    assert '"host:' in exported.stdout, exported.stderr
+    trail = exported.stdout
+    assert "adb_" not in trail + gateway.stderr
+
+
+def test_a_call_with_a_key_counts_once_however_late_it_is_repeated(
+    host: Client, names: tuple[str, str, str]
+) -> None:
+    ada, _, place = names
+    host.done("PUT", f"users/{ada}")
+    key = uuid.uuid4().hex
+    made = host("PUT", f"workspaces/{place}", {"user": ada}, idempotency_key=key)
+    assert "idempotency-replayed" not in made.headers
+    assert host.done("DELETE", f"workspaces/{place}?user={ada}")["deleted"]
+    again = host("PUT", f"workspaces/{place}", {"user": ada}, idempotency_key=key)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == made.json()
+    rows = host.done("GET", f"users/{ada}/databases")["databases"]
+    assert [row["wanted"] for row in rows if row["workspace"] == place] == ["deleted"]
+    assert host.refused("PUT", f"workspaces/{place}-2", {"user": ada}, idempotency_key=key) == (
+        400,
+        "idempotency_conflict",
+    )
+    # What failed may be tried again under its key.
+    key = uuid.uuid4().hex
+    assert host.refused("PUT", f"workspaces/{place}-3", {"user": "nobody"}, idempotency_key=key)[0] == 404
+    assert host.refused("PUT", f"workspaces/{place}-3", {"user": "nobody"}, idempotency_key=key)[0] == 404
+    assert host.refused("PUT", f"users/{ada}", {}, idempotency_key="x" * 201) == (400, "bad_argument")
+    host.done("DELETE", f"users/{ada}")
+
+
+async def test_uris_are_opened_only_for_a_token_made_for_that_and_it_is_written_down(
+    host: Client, gateway: Gateway, names: tuple[str, str, str], agentdb: Cli
+) -> None:
+    ada, _, place = names
+    host.done("PUT", f"users/{ada}")
+    agent = host.done("PUT", f"workspaces/{place}", {"user": ada})
+    path = f"workspaces/{place}/environment/revealed"
+    assert host.refused("GET", path) == (403, "forbidden")
+    opener = Client(gateway, agentdb("token", "create", "--scope", "reveal").stdout.strip())
+    assert opener.refused("GET", f"users/{ada}/databases") == (403, "forbidden")
+    opened = opener("GET", path).json()
+    assert set(opened) == {"GLOBAL_DB_URL", "AGENT_DB_URL"}
+    for uri in opened.values():
+        connection = await asyncpg.connect(**dsn.arguments(uri))
+        assert (await connection.fetchval("SELECT current_user")).startswith("w_"), "never the owner's"
+        await connection.close()
+    host.done("POST", f"databases/{agent['id']}/pause")
+    assert opener.refused("GET", path) == (403, "database_paused")
+    assert opener.refused("GET", "workspaces/nowhere/environment/revealed") == (404, "workspace_not_found")
+    opener.close()
+    trail = agentdb("audit", "export", "--user", ada).stdout
+    assert "reveal" in trail
+    assert "postgresql://" not in trail + gateway.stderr
+    host.done("DELETE", f"users/{ada}")
+
+
+def test_what_does_not_fit_is_refused_in_words(host: Client, gateway: Gateway, token: str) -> None:
+    assert host.refused("PUT", "users/u", {"plan": "gold"}) == (400, "bad_argument")
+    assert host.refused("PUT", "users/u", {"paln": "pro"}) == (400, "bad_argument")
+    assert host.refused("PUT", "workspaces/w", {}) == (400, "bad_argument")
+    assert host.refused("POST", "databases/none/pause") == (404, "database_not_found")
+    assert host.refused("POST", "databases/none/pause", {"why": 1}) == (400, "bad_argument")
+    assert host.refused("DELETE", "workspaces/w") == (400, "bad_argument")
+    assert host.refused("GET", "nothing/here") == (404, "bad_argument")
+    assert host.refused("PUT", "users/a%07b", {}) == (400, "bad_argument")
+    stranger = Client(gateway, token[:-1] + ("A" if token[-1] != "A" else "B"))
+    assert stranger.refused("GET", "users/u/databases") == (401, "not_authenticated")
+    stranger.close()

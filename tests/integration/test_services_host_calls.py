@@ -1,0 +1,102 @@
+"""A host's call with a key is made once: repeated, raced, failed, abandoned."""
+
+import asyncio
+
+import pytest
+
+from agentdb_mcp.core.errors import Denied, Invalid, Unavailable
+from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.services.host_calls import Answer, OnceOnly
+from agentdb_mcp.store import Store
+from support.postgres import run_sql
+
+ASKED = {"method": "PUT", "path": "/api/users/ada"}
+
+
+class Work:
+    """Something that is to be done once."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def act(self) -> Answer:
+        self.done += 1
+        await self.may_end.wait()
+        return {"number": self.done}
+
+    async def fail(self) -> Answer:
+        self.done += 1
+        raise Unavailable("provider_unavailable", "Not now.")
+
+
+async def test_the_first_answer_is_given_again(store: Store) -> None:
+    once, work = OnceOnly(store), Work()
+    assert await once.call("k", ASKED, work.act) == ({"number": 1}, False)
+    assert await once.call("k", ASKED, work.act) == ({"number": 1}, True)
+    assert await once.call(None, ASKED, work.act) == ({"number": 2}, False)
+    assert await once.call("another", ASKED, work.act) == ({"number": 3}, False)
+
+
+async def test_a_key_that_stands_for_something_else_is_refused(store: Store) -> None:
+    once, work = OnceOnly(store), Work()
+    await once.call("k", ASKED, work.act)
+    with pytest.raises(Invalid) as caught:
+        await once.call("k", {**ASKED, "path": "/api/users/ben"}, work.act)
+    assert caught.value.code == "idempotency_conflict"
+    assert work.done == 1
+
+
+async def test_of_two_at_once_one_is_made(store: Store) -> None:
+    once, work = OnceOnly(store), Work()
+    work.may_end.clear()
+    first = asyncio.create_task(once.call("k", ASKED, work.act))
+    while not work.done:  # noqa: ASYNC110 - the call has no event for us
+        await asyncio.sleep(0.002)
+    with pytest.raises(Denied) as caught:
+        await once.call("k", ASKED, work.act)
+    assert caught.value.code == "rate_limited"
+    work.may_end.set()
+    assert await first == ({"number": 1}, False)
+    assert await once.call("k", ASKED, work.act) == ({"number": 1}, True)
+
+
+async def test_a_call_that_failed_or_was_cancelled_frees_its_key(store: Store) -> None:
+    once, work = OnceOnly(store), Work()
+    with pytest.raises(Unavailable):
+        await once.call("k", ASKED, work.fail)
+    work.may_end.clear()
+    cancelled = asyncio.create_task(once.call("k", ASKED, work.act))
+    while work.done < 2:  # noqa: ASYNC110 - the call has no event for us
+        await asyncio.sleep(0.002)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    work.may_end.set()
+    assert await once.call("k", ASKED, work.act) == ({"number": 3}, False)
+
+
+async def test_a_call_whose_process_died_is_made_again_after_a_while(
+    store: Store, control_uri: ConnectionUri
+) -> None:
+    once, work = OnceOnly(store), Work()
+    assert await store.begin_call("k", _digest(ASKED)) is None
+    with pytest.raises(Denied):
+        await once.call("k", ASKED, work.act)
+    await run_sql(control_uri, "UPDATE host_call SET begun_at = begun_at - interval '5 minutes'")
+    assert await once.call("k", ASKED, work.act) == ({"number": 1}, False)
+
+
+async def test_keys_are_forgotten_after_a_week(store: Store, control_uri: ConnectionUri) -> None:
+    once, work = OnceOnly(store), Work()
+    await once.call("k", ASKED, work.act)
+    await run_sql(control_uri, "UPDATE host_call SET begun_at = begun_at - interval '8 days'")
+    assert await once.call("k", ASKED, work.act) == ({"number": 2}, False)
+
+
+def _digest(asked: dict[str, str]) -> bytes:
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
