@@ -149,6 +149,30 @@ async def test_every_outcome_is_written_down_and_no_value_ever(
     assert "secret" not in await store.dump()
 
 
+async def test_a_call_of_several_statements_is_one_record_and_a_replay_says_that_it_is_one(
+    store: Store, services: Open
+) -> None:
+    parts = [
+        Statement("SELECT 1"),
+        Statement("CREATE TABLE several (id int)"),
+        Statement("INSERT INTO several VALUES (1)"),
+    ]
+    async with services() as (_, writes):
+        for _ in range(2):
+            await writes.change(PRINCIPAL, Kind.AGENT, "execute_ddl", parts, key="once")
+        refused = await failing(
+            writes.change(PRINCIPAL, Kind.AGENT, "execute", [*parts[2:], Statement("DROP TABLE several")])
+        )
+    assert refused.statement == 2
+    found = await records(store)
+    assert [(each.tool, each.statement_class, each.outcome, each.reason, each.rows) for each in found] == [
+        ("execute_ddl", "ddl", "ok", None, 2),
+        ("execute_ddl", "ddl", "ok", "replayed", 2),
+        ("execute", None, "statement_denied", "tool.mismatch", None),
+    ]
+    assert found[0].fingerprint == found[1].fingerprint
+
+
 async def test_the_text_of_statements_is_kept_where_the_operator_wants_it(
     store: Store, services: Open
 ) -> None:
