@@ -266,6 +266,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
     from agentdb_mcp.services.notices import log_judgement
+    from agentdb_mcp.services.plans import Planner
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.schema import SchemaService
     from agentdb_mcp.services.transactions import ROOM, Transactions
@@ -296,7 +297,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         warming = asyncio.create_task(asyncio.to_thread(guard.inspect, "SELECT 1", policies["agent"]))
         stack.callback(warming.cancel)
         cursors = Cursors(now)
-        admission = Admission(access, guard, policies, settings.caps, trail)
+        admission = Admission(access, guard, policies, settings.caps, trail=trail, planner=Planner(runner))
         queries = QueryService(admission, runner, turns, cursors, transactions)
         writes = WriteService(admission, runner, turns, transactions)
         versions = Versions(store, changes, Shapes(runner))

@@ -31,3 +31,23 @@ def test_an_agent_hears_of_its_siblings_changes_of_the_shared_schema(
         silent = other.call("query", sql="SELECT 1", database="global")
         assert "schema version" not in silent["content"][0]["text"]
         assert other.error("list_tables", since=version + 9, database="global")["code"] == "bad_argument"
+
+
+def test_an_agent_learns_what_a_statement_costs_and_the_shared_database_refuses_a_runaway(
+    home: Path, workspace: str
+) -> None:
+    runaway = "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b"
+    with Host(home, "--workspace", workspace) as host:
+        host.call("execute_ddl", sql="CREATE TABLE item (id int PRIMARY KEY, note text)")
+        plan = host.call("explain", sql="SELECT * FROM item WHERE id = $1", params=[1])
+        assert "item: 1 rows" in plan["content"][0]["text"]
+        assert len(plan["structuredContent"]["milliseconds"]) == 2
+        told = host.call("explain", sql=runaway)
+        assert "! joins every row with every row" in told["content"][0]["text"]
+        assert host.error("explain", sql="EXPLAIN SELECT 1")["code"] == "bad_argument"
+        assert host.error("explain", sql="DROP DATABASE x")["code"] == "statement_denied"
+        for tool in ("query", "execute"):
+            error = host.error(tool, sql=runaway, database="global")
+            assert error["code"] == "plan_too_costly"
+            assert "joins every row with every row" in error["message"]
+        assert host.rows("SELECT count(*) FROM pg_class WHERE oid = 0", database="global") == [[0]]

@@ -61,7 +61,7 @@ async def test_an_unknown_tool_is_an_answer_that_names_the_known_ones(tools: Age
     answer = await tools.call(name, {})
     assert answer.is_error
     assert answer.structured["error"]["code"] == "bad_argument"
-    assert "query, execute, execute_ddl, transaction, list_tables, describe_table" in answer.text
+    assert "query, execute, execute_ddl, transaction, explain, list_tables, describe_table" in answer.text
 
 
 async def test_wrong_arguments_reach_no_service(tools: AgentTools) -> None:

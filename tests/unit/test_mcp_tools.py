@@ -38,13 +38,14 @@ def test_the_whole_list_stays_within_its_tokens(with_output: bool, tokens: int) 
     assert len(json.dumps(listed, separators=(",", ":"))) / 4 <= tokens
 
 
-def test_there_are_seven_tools() -> None:
+def test_there_are_eight_tools() -> None:
     names = [spec.name for spec in agent_tools(BOTH)]
     assert names == [
         "query",
         "execute",
         "execute_ddl",
         "transaction",
+        "explain",
         "list_tables",
         "describe_table",
         "database_info",
@@ -131,6 +132,7 @@ def test_only_the_reading_tools_say_that_they_are_safe() -> None:
         "execute": (False, True, False),
         "execute_ddl": (False, True, False),
         "transaction": (False, False, False),
+        "explain": (True, False, True),
         "list_tables": (True, False, True),
         "describe_table": (True, False, True),
         "database_info": (True, False, True),

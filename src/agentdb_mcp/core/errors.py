@@ -68,6 +68,7 @@ class Denied(AgentDbError):
             "statement_denied",
             "budget_exceeded",
             "database_paused",
+            "plan_too_costly",
             "rate_limited",
         }
     )

@@ -10,6 +10,7 @@ import asyncpg
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import JsonValue
 from agentdb_mcp.execution.failures import LOST
+from agentdb_mcp.execution.plans import ASK
 from agentdb_mcp.execution.session import Session
 
 PATIENCE: Final = 0.25
@@ -17,9 +18,6 @@ PATIENCE: Final = 0.25
 
 _LONGEST_PLAN: Final = 1_000_000
 """Characters."""
-
-_ASK: Final = "EXPLAIN (FORMAT JSON) "
-"""Before an approved read: the statement is planned once more and not run."""
 
 
 async def estimated_rows(session: Session, text: str, params: Sequence[JsonValue]) -> int | None:
@@ -31,7 +29,7 @@ async def estimated_rows(session: Session, text: str, params: Sequence[JsonValue
         return None
     try:
         async with asyncio.timeout(PATIENCE):
-            prepared = await session.prepare_text(_ASK + text, keep=False)
+            prepared = await session.prepare_text(ASK + text, keep=False)
             answer = await session.execute_text(prepared, params, most_rows=1, allowance=_LONGEST_PLAN)
     except LOST:
         session.terminate()

@@ -15,6 +15,7 @@ from agentdb_mcp.execution.calls import Call, Continuation, Read
 from agentdb_mcp.execution.failures import no_connection
 from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.parameters import refuse_too_many
+from agentdb_mcp.execution.plans import Planning
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
 from agentdb_mcp.execution.seeking import NotAKey, Seek
@@ -125,6 +126,21 @@ class Runner:
     ) -> ResultSet:
         """A reading statement of our own, as the agent's reader role. Raises as `run` does."""
         return await self._run(target, Call(sql, params, caps, reads=True, keep=True))
+
+    async def plan(
+        self,
+        target: Target,
+        sql: ApprovedSql,
+        params: Sequence[JsonValue],
+        within: Transaction | None = None,
+    ) -> str:
+        """What PostgreSQL would do, as JSON: within two seconds, as the role the statement runs as.
+
+        Raises as `run` does. Nothing is run, and nothing can be changed.
+        """
+        refuse_too_many(params)
+        reads = sql.statement_class is StatementClass.READ
+        return await self._run(target, Planning(sql.text, params, reads=reads), within)
 
     async def _run(self, target: Target, call: Attempt[T], within: Transaction | None = None) -> T:
         if within is not None:

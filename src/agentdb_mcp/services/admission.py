@@ -1,34 +1,46 @@
-"""Where each statement begins: whether its caller reaches the database, and whether the guard lets it."""
+"""Where each statement begins: whether its caller reaches the database, and may run it there."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.changes import Statement
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.guard import TOOLS, ApprovedSql, Guard, Policy, StatementClass, Tool, tool_of
-from agentdb_mcp.core.results import Asked, Caps
+from agentdb_mcp.core.results import Asked, Caps, JsonValue
+from agentdb_mcp.execution.transactions import Transaction
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.services.audit import Entry, Trail
+from agentdb_mcp.services.plans import Planner
 
 LONG_STATEMENT: Final = 4_096
 """Characters from which a statement is judged in a worker thread, so that other calls go on meanwhile."""
+
+T = TypeVar("T", Tool, Tool | None)
 
 _CLASSES: Final = list(StatementClass)
 """From the harmless on."""
 
 
 class Admission:
-    """Access, then the guard, each refusing on its own; and the limits that hold for what is admitted."""
+    """Access, the guard, the plan: each refuses on its own. And the limits that hold for what is admitted."""
 
     def __init__(
-        self, access: AccessService, guard: Guard, policies: Mapping[str, Policy], caps: Caps, trail: Trail
+        self,
+        access: AccessService,
+        guard: Guard,
+        policies: Mapping[str, Policy],
+        caps: Caps,
+        *,
+        trail: Trail,
+        planner: Planner,
     ) -> None:
         self._access = access
         self._guard = guard
         self._policies = policies
+        self.planner = planner
         self.caps = caps
         """The server's own."""
         self._trail = trail
@@ -38,7 +50,7 @@ class Admission:
         return self._trail.call(principal, kind, tool, sql)
 
     async def admit(
-        self, principal: Principal, kind: Kind, tool: Tool, sql: str, entry: Entry
+        self, principal: Principal, kind: Kind, tool: Tool | None, sql: str, entry: Entry
     ) -> tuple[Target, ApprovedSql]:
         """The database and the statement to run on it.
 
@@ -73,6 +85,20 @@ class Admission:
         await entry.judged(max(parts, key=lambda part: _CLASSES.index(part.statement_class)))
         return target, parts
 
+    async def weigh(
+        self,
+        target: Target,
+        sql: ApprovedSql,
+        params: Sequence[JsonValue],
+        within: Transaction | None = None,
+    ) -> None:
+        """Passes a statement whose plan costs no more than the policy allows, if it says anything of that.
+
+        Raises Denied("plan_too_costly").
+        """
+        most = self._policies[target.policy].limits.max_plan_cost
+        await self.planner.weigh(target, sql, params, most, within)
+
     def limits(self, target: Target, asked: Asked) -> Caps:
         """The server's caps, under the policy's ceiling of time, lowered by what is asked for."""
         ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
@@ -91,7 +117,7 @@ class Admission:
 
 
 async def _aside(
-    approve: Callable[[str, Policy, Tool], ApprovedSql], sql: str, policy: Policy, tool: Tool
+    approve: Callable[[str, Policy, T], ApprovedSql], sql: str, policy: Policy, tool: T
 ) -> ApprovedSql:
     if len(sql) < LONG_STATEMENT:
         return approve(sql, policy, tool)

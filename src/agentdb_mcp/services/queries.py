@@ -8,6 +8,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Denied, Invalid, SqlFailed
 from agentdb_mcp.core.guard import ApprovedSql, keyset_of
 from agentdb_mcp.core.places import Place
+from agentdb_mcp.core.plans import Pace, Plan
 from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.paging import changed
 from agentdb_mcp.execution.runner import Runner
@@ -51,11 +52,21 @@ class QueryService:
         ):
             target, approved = await self._admission.admit(principal, kind, "query", sql, entry)
             limits = self._admission.limits(target, asked)
+            await self._admission.weigh(target, approved, params, within)
             found = entry.done(await self._runner.run(target, approved, params, limits, within))
             if found.truncated is None or within is not None:
                 return found
             before = Reading(target.database_id, kind, sql, params, asked, estimate=found.estimate)
             return self._continuable(principal, found, before)
+
+    async def explain(
+        self, principal: Principal, kind: Kind, sql: str, params: Sequence[JsonValue] = ()
+    ) -> tuple[Plan, Pace]:
+        """What PostgreSQL would do for a statement of any tool, and what that costs; nothing is run."""
+        recorded = self._admission.recorded(principal, kind, "explain", sql)
+        async with recorded as entry, self._turns.turn(principal.workspace_id):
+            target, approved = await self._admission.admit(principal, kind, None, sql, entry)
+            return await self._admission.planner.plan(target, approved, params)
 
     async def resume(
         self,

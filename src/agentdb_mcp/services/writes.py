@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.changes import Key, Outcome, Statement, text_of
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import Invalid
+from agentdb_mcp.core.errors import Denied, Invalid
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import ALL, Asked
 from agentdb_mcp.execution.atomic import Step
 from agentdb_mcp.execution.runner import Runner
+from agentdb_mcp.execution.transactions import Transaction
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.fairness import Turns
 from agentdb_mcp.services.transactions import Transactions
@@ -53,11 +54,20 @@ class WriteService:
             target, approved = await self._admission.admit_all(principal, kind, tool, statements, entry)
             steps = [Step(sql, each.params) for sql, each in zip(approved, statements, strict=True)]
             caps = self._admission.limits(target, asked)
+            await self._weigh(target, steps, within)
             if dry_run:
                 return entry.changed(await self._runner.rehearse(target, steps, caps, within))
             if once is not None:
                 return entry.changed(await self._runner.change_once(target, steps, caps, once))
             return entry.changed(await self._runner.change(target, steps, caps, within))
+
+    async def _weigh(self, target: Target, steps: Sequence[Step], within: Transaction | None) -> None:
+        for number, step in enumerate(steps, 1):
+            try:
+                await self._admission.weigh(target, step.sql, step.params, within)
+            except Denied as error:
+                error.statement = number if len(steps) > 1 else None
+                raise
 
 
 def _key(

@@ -2,7 +2,7 @@
 
 from agentdb_mcp.core.guard.classes import TOOLS, StatementClass, Tool, tool_of
 from agentdb_mcp.core.guard.decision import ApprovedSql
-from agentdb_mcp.core.guard.facts import Extent, Loss
+from agentdb_mcp.core.guard.facts import Extent, Loss, NameKind
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
 from agentdb_mcp.core.guard.guard import Guard, Judgement
 from agentdb_mcp.core.guard.keyset import Keyset, keyset_of
@@ -19,6 +19,7 @@ __all__ = [
     "Judgement",
     "Keyset",
     "Loss",
+    "NameKind",
     "Policy",
     "StatementClass",
     "Tool",

@@ -20,6 +20,8 @@ class Limits:
     max_tree: int
     statement_timeout_ms: int
     """The ceiling of what a call may ask for."""
+    max_plan_cost: int | None = None
+    """What PostgreSQL may expect a statement to cost, in the planner's units; None asks nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,12 @@ _SCHEMA: Final[dict[str, dict[str, str]]] = {
 """Every table and key there is, with the type of its value."""
 
 _FAMILY: Final = {"family": "text", "names": _NAMES, "except": _NAMES, "why": "text", "instead": "text"}
-_OPTIONAL: Final = {("", "extends"), ("functions", "allow"), ("functions", "refuse")}
+_OPTIONAL: Final = {
+    ("", "extends"),
+    ("limits", "max_plan_cost"),
+    ("functions", "allow"),
+    ("functions", "refuse"),
+}
 _HEADER: Final = re.compile(r"^\s*\[{1,2}\s*([\w.\-\"]+)\s*\]{1,2}")
 _KEY: Final = re.compile(r"^\s*\"?([\w\-]+)\"?\s*=")
 _VERBS: Final = {"create": "CREATE", "alter": "ALTER", "drop": "DROP", "comment": "COMMENT ON"}

@@ -14,7 +14,7 @@ from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
 from agentdb_mcp.core.results import Asked, ResultSet
 from agentdb_mcp.core.schema import Listing
-from agentdb_mcp.entrypoints.mcp import render, tables, versions
+from agentdb_mcp.entrypoints.mcp import plans, render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.resources import AgentResources
@@ -66,6 +66,7 @@ class AgentTools:
             "execute": self._execute,
             "execute_ddl": self._execute_ddl,
             "transaction": self._transaction,
+            "explain": self._explain,
             "list_tables": self._list_tables,
             "describe_table": self._describe_table,
             "database_info": self._database_info,
@@ -163,6 +164,12 @@ class AgentTools:
         await self._transactions.commit(self._principal, kind, arguments["transaction"])
         self._news.made(kind, await self._schema.look(self._principal, kind))
         return render.ended(kind, "committed")
+
+    async def _explain(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        plan, pace = await self._queries.explain(
+            self._principal, kind, arguments["sql"], arguments.get("params", ())
+        )
+        return plans.explained(kind, plan, pace)
 
     async def _list_tables(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "since" in arguments:

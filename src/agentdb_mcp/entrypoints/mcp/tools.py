@@ -211,14 +211,26 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             idempotent=False,
         ),
         ToolSpec(
+            name="explain",
+            title="Expected cost",
+            description="A statement's plan and likely cost, without running it.",
+            input_schema=_arguments(
+                {"sql": {"type": "string"}, "params": {"type": "array"}, "database": database}, "sql"
+            ),
+            output_schema=_answer({"database": {"type": "string"}, "plan": {"type": "array"}}, "plan"),
+            read_only=True,
+            destructive=False,
+            idempotent=True,
+        ),
+        ToolSpec(
             name="list_tables",
             title="List tables",
             description="Tables and views, a line each: kind, estimated rows, size, comment.",
             input_schema=_arguments(
                 {
                     "schema": {"type": "string", "description": "Only this schema."},
-                    "pattern": {"type": "string", "description": "Only names LIKE this, e.g. order%."},
-                    "search": {"type": "string", "description": "Words in names or comments, columns' too."},
+                    "pattern": {"type": "string", "description": "Names LIKE this, e.g. order%."},
+                    "search": {"type": "string", "description": "Words in names or comments."},
                     "after": {"type": "string", "description": "Go on after this name."},
                     "since": {
                         "type": "integer",
@@ -238,13 +250,13 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
         ToolSpec(
             name="describe_table",
             title="Describe a table",
-            description="One table or view in full: columns, keys, indexes, checks, foreign keys both ways, "
+            description="One table or view in full: columns, keys, indexes, checks, references both ways, "
             "policies, comments.",
             input_schema=_arguments(
                 {
                     "table": {"type": "string", "description": "Its name, or schema.name."},
                     "schema": {"type": "string"},
-                    "samples": {"type": "integer", "description": "Values to show of each column, up to 5."},
+                    "samples": {"type": "integer", "description": "Sample values, up to 5."},
                     "database": database,
                 },
                 "table",
