@@ -46,8 +46,9 @@ def test_an_agent_learns_what_a_statement_costs_and_the_shared_database_refuses_
         assert "! joins every row with every row" in told["content"][0]["text"]
         assert host.error("explain", sql="EXPLAIN SELECT 1")["code"] == "bad_argument"
         assert host.error("explain", sql="DROP DATABASE x")["code"] == "statement_denied"
-        for tool in ("query", "execute"):
-            error = host.error(tool, sql=runaway, database="global")
+        host.call("execute_ddl", sql="CREATE TABLE big (n bigint)", database="global")
+        for tool, sql in (("query", runaway), ("execute", f"INSERT INTO big {runaway} GROUP BY a")):
+            error = host.error(tool, sql=sql, database="global")
             assert error["code"] == "plan_too_costly"
             assert "joins every row with every row" in error["message"]
         assert host.rows("SELECT count(*) FROM pg_class WHERE oid = 0", database="global") == [[0]]
