@@ -26,6 +26,7 @@ from agentdb_mcp.services.audit import Mode, Trail
 from agentdb_mcp.services.cursors import Cursors
 from agentdb_mcp.services.fairness import Share, Turns
 from agentdb_mcp.services.lifecycle import LifecycleService
+from agentdb_mcp.services.plans import Planner
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.transactions import Transactions
@@ -71,9 +72,16 @@ def services(store: Store, target: Target, pools: Pools) -> Open:
     ) -> AsyncIterator[tuple[QueryService, WriteService]]:
         trail = Trail(ledger, now, mode=mode, fingerprint=fingerprint, **given)
         policies = load_policies(assets.folder("policies"))
-        admission: Any = Admission(Reached(target), Guard(), policies, Caps(rows=2, seconds=20), trail)  # pyright: ignore[reportArgumentType]
+        runner, turns = Runner(pools), Turns(Share())
+        admission: Any = Admission(
+            Reached(target),  # pyright: ignore[reportArgumentType]
+            Guard(),
+            policies,
+            Caps(rows=2, seconds=20),
+            trail=trail,
+            planner=Planner(runner),
+        )
         async with trail.writing():
-            turns, runner = Turns(Share()), Runner(pools)
             transactions = Transactions(Reached(target), runner, turns, now, trail=trail)  # pyright: ignore[reportArgumentType]
             yield (
                 QueryService(admission, runner, turns, Cursors(now), transactions),

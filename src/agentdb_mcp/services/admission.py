@@ -104,7 +104,7 @@ class Admission:
         ceiling = self._policies[target.policy].limits.statement_timeout_ms / 1_000
         return self.caps.within(ceiling).within(asked.seconds).lowered(asked)
 
-    async def approve(self, target: Target, tool: Tool, sql: str) -> ApprovedSql:
+    async def approve(self, target: Target, tool: Tool | None, sql: str) -> ApprovedSql:
         """The statement, judged by the policy of the database."""
         return await _aside(self._guard.approve, sql, self._policies[target.policy], tool)
 
