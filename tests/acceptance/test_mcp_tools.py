@@ -189,6 +189,27 @@ def test_a_model_can_lower_the_byte_cap_and_never_raise_it(home: Path, workspace
         assert made["structuredContent"]["row_count"] == 2
 
 
+def test_an_agent_reads_long_texts_within_its_tokens(home: Path, workspace: str) -> None:
+    with Host(home, "--workspace", workspace, AGENTDB_MAX_RESULT_TOKENS="2000") as host:
+        host.call("execute_ddl", sql="CREATE TABLE pages (id int PRIMARY KEY, body text NOT NULL)")
+        filling = "INSERT INTO pages SELECT n, repeat('wörd ', n * 700) FROM generate_series(1, 9) n"
+        made = host.call("execute", sql=filling + " RETURNING id, body", max_cell=10)
+        assert '[9,"wörd wörd "…[+31,490 of 31,500 chars]]' in made["content"][0]["text"]
+        found = host.call("query", sql="SELECT id, body FROM pages ORDER BY id")
+        text, typed = found["content"][0]["text"], found["structuredContent"]
+        assert len(text) / 4 <= 2_000
+        assert (typed["truncated"], typed["total"], typed["row_count"]) == ("tokens", 9, 2)
+        assert text.startswith("agent: rows 1-2 of 9\n")
+        following = host.call("query", cursor=typed["next_cursor"], max_cell=1_000)["structuredContent"]
+        assert [row[0] for row in following["rows"]] == [3, 4, 5, 6, 7, 8, 9]
+        assert following["cut"][0] == {"row": 0, "column": 1, "kept": 1_000, "length": 10_500}
+        whole = host.call("query", sql="SELECT body FROM pages WHERE id = 9", max_cell=50_000)
+        assert whole["structuredContent"]["cut"][0]["kept"] > 7_000
+        assert len(whole["content"][0]["text"]) / 4 <= 2_000
+        few = host.call("query", sql="SELECT id FROM pages ORDER BY id", max_tokens=1)["structuredContent"]
+        assert (few["rows"], few["truncated"], few["total"]) == ([[1]], "tokens", 9)
+
+
 def test_a_function_that_writes_is_called_through_execute(home: Path, workspace: str) -> None:
     with Host(home, "--workspace", workspace) as host:
         for sql in (
