@@ -107,7 +107,8 @@ def ours_command() -> list[str]:
 
 def prepared(home: Path, embedded: EmbeddedPostgres) -> tuple[dict[str, str], dict[str, str]]:
     """The same table in the workspace's database and in one that the floors connect to directly."""
-    environment = {**os.environ, "AGENTDB_HOME": str(home)}
+    # Whole results, as the others give them: by default an answer ends at its tokens.
+    environment = {**os.environ, "AGENTDB_HOME": str(home), "AGENTDB_MAX_RESULT_TOKENS": "1000000"}
     environment.pop(
         "PYTHONDONTWRITEBYTECODE", None
     )  # a start is measured with compiled modules, as installed
