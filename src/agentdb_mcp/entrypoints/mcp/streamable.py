@@ -11,10 +11,12 @@ from typing import Any, Final
 from mcp import MCPError
 from mcp.server import Server, ServerRequestContext
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, authorization_context
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.responses import PlainTextResponse
 
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.entrypoints.asgi import App, Receive, Scope, Send, caller_of, departure_of
@@ -23,6 +25,9 @@ PATH: Final = "/mcp"
 METHODS: Final = ("POST", "GET", "DELETE")
 
 MOST_SESSIONS: Final = 2_000
+MOST_OF_ONE: Final = 128
+"""Of one agent, so that it cannot take the others' as well."""
+
 IDLE_SECONDS: Final = 600.0
 """After which a session of the handshake era without any open request is forgotten."""
 
@@ -41,8 +46,29 @@ async def streamable_http(server: Server[Any], most_body: int) -> AsyncGenerator
         session_idle_timeout=IDLE_SECONDS,
     )
 
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if _opens_session(scope) and _sessions(manager, scope["user"]) >= MOST_OF_ONE:
+            words = f"This agent has {MOST_OF_ONE} sessions open: end those that are not used (DELETE)."
+            await PlainTextResponse(words, 429)(scope, receive, send)
+        else:
+            await manager.handle_request(scope, receive, send)
+
     async with manager.run():
-        yield known_to_sdk(manager.handle_request)
+        yield known_to_sdk(app)
+
+
+def _opens_session(scope: Scope) -> bool:
+    """Whether the SDK will take it for a client of the handshake era that has no session yet."""
+    headers = dict(scope["headers"])
+    version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    return b"mcp-session-id" not in headers and (not version or version in HANDSHAKE_PROTOCOL_VERSIONS)
+
+
+def _sessions(manager: StreamableHTTPSessionManager, user: AuthenticatedUser) -> int:
+    # The SDK bounds all sessions together, and does not say in public whose they are.
+    owners = manager._session_owners  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    mine = authorization_context(user)
+    return sum(owner == mine for owner in owners.values())
 
 
 def known_to_sdk(app: App) -> App:
