@@ -122,7 +122,7 @@ async def work(settings: Settings, ready: Callable[[], None]) -> None:
 
 async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotation:
     """Seals every connection URI under the current key; `tell` hears how many are done."""
-    async with open_app(settings) as app:
+    async with open_app(settings) as app, app.trail.act("rotate_keys"):
         return await app.store.rotate_keys(tell)
 
 
@@ -157,8 +157,10 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider, trail=trail)
         sweeper = Sweeper(store, by_name)
         doctor = Doctor(store, by_name, sweeper)
-        tokens = TokenService(store, now)
-        importer = Importer(store, reconciler, by_name, adopt=external.adopt, external=external.NAME)
+        tokens = TokenService(store, now, trail=trail)
+        importer = Importer(
+            store, reconciler, by_name, adopt=external.adopt, external=external.NAME, trail=trail
+        )
         yield App(
             settings=settings,
             server=server,

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 async def sweep_and_tell(app: "App", *, dry_run: bool, as_json: bool) -> bool:
     """Search for orphans and, unless it is a dry run, set right what was found. True: nothing is left."""
-    swept = await app.sweeper.sweep(dry_run=dry_run)
+    async with app.trail.act("sweep") as entry:
+        swept = await app.sweeper.sweep(dry_run=dry_run)
+        entry.rows = len(swept.findings)
     failed = () if dry_run else (await app.reconciler.run_due()).failed
     if as_json:
         print(json.dumps({**asdict(swept), "dry_run": dry_run, "failed": dict(failed)}))

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
 
 import asyncpg
 import pytest
@@ -14,6 +15,8 @@ from agentdb_mcp.core.errors import Denied, Invalid, Misconfigured, Missing
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.providers import external
+from agentdb_mcp.providers.base import Provider
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.importing import Importer
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
@@ -40,8 +43,17 @@ async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
 @pytest.fixture
 def importer(store: Store, neon: Neon) -> Importer:
     providers = {"neon": neon.provider}
+    return new_importer(store, providers)
+
+
+def new_importer(store: Store, providers: Mapping[str, Provider]) -> Importer:
     return Importer(
-        store, Reconciler(store, providers), providers, adopt=external.adopt, external=external.NAME
+        store,
+        Reconciler(store, providers),
+        providers,
+        adopt=external.adopt,
+        external=external.NAME,
+        trail=Trail(store, lambda: datetime.now(UTC)),
     )
 
 
@@ -204,7 +216,7 @@ async def test_what_no_key_of_ours_opens_is_said_so(importer: Importer) -> None:
 
 
 async def test_without_neon_a_project_is_refused(store: Store) -> None:
-    alone = Importer(store, Reconciler(store, {}), {}, adopt=external.adopt, external=external.NAME)
+    alone = new_importer(store, {})
     with pytest.raises(Misconfigured) as caught:
         alone.read(line(neon_project_id="p"))
     assert "NEON_API_KEY" in caught.value.hint

@@ -13,6 +13,7 @@ from agentdb_mcp.core.errors import Invalid, Misconfigured, Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers.base import Provider
+from agentdb_mcp.services.audit import Trail
 from agentdb_mcp.services.lifecycle import check_id
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store
@@ -66,11 +67,13 @@ class Importer:
         *,
         adopt: Adopt,
         external: str,
+        trail: Trail,
     ) -> None:
         self._store = store
         self._reconciler = reconciler
         self._adopt = adopt
         self._external = external
+        self._trail = trail
         self._neon = providers.get("neon")
 
     def read(self, text: str) -> Line:
@@ -107,6 +110,12 @@ class Importer:
 
         Running it again for a user's own makes new credentials, e.g. after its owner's password changed.
         """
+        async with self._trail.act("import", line.given.user_id) as entry:
+            taken = await self._taken(line)
+            entry.about(taken)
+        return taken
+
+    async def _taken(self, line: Line) -> ManagedDatabase:
         await self._check_project(line.given)
         row = await self._store.record_import(line.given)
         if line.uri is None or row.ownership_type == "platform":

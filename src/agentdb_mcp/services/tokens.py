@@ -9,6 +9,8 @@ from typing import Final
 from agentdb_mcp.core.errors import Invalid, Missing
 from agentdb_mcp.core.ids import TokenId, WorkspaceId
 from agentdb_mcp.core.tokens import HOST_SCOPES, Scope, TokenText
+from agentdb_mcp.services.audit import OPERATOR, Trail
+from agentdb_mcp.services.recorded import recorded
 from agentdb_mcp.store import Store
 from agentdb_mcp.store.tokens import AccessToken
 
@@ -29,10 +31,26 @@ class NewToken:
 class TokenService:
     """What operators and hosts do with tokens."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], datetime],
+        *,
+        trail: Trail | None = None,
+        actor: str = OPERATOR,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self.trail = trail
+        """Where acts are recorded; None: nowhere."""
+        self.actor = actor
+        """Who is said there to act."""
 
+    def acting_as(self, actor: str) -> "TokenService":
+        """The same for somebody else, e.g. a host with a token."""
+        return TokenService(self._store, self._clock, trail=self.trail, actor=actor)
+
+    @recorded
     async def create_for_agent(
         self, workspace_id: WorkspaceId, *, lifetime: timedelta | None = LIFETIME, label: str = ""
     ) -> NewToken:
@@ -48,6 +66,7 @@ class TokenService:
             raise Missing("workspace_not_found", "There is no such workspace.", "Create it first.")
         return NewToken(token, text)
 
+    @recorded
     async def create_for_host(
         self, scopes: Sequence[Scope], *, lifetime: timedelta | None = LIFETIME, label: str = ""
     ) -> NewToken:
@@ -72,6 +91,7 @@ class TokenService:
         """Every token there is a row for; of one workspace when named."""
         return await self._store.list_tokens(workspace_id)
 
+    @recorded
     async def revoke(self, token_id: TokenId) -> None:
         """Refuses it from now on, at every server that hears the control plane. Twice is once.
 

@@ -123,8 +123,8 @@ def _routes(desk: Desk) -> list[Route]:
                 "query": request.url.query,
                 "body": ask.body.model_dump() if ask.body else None,
             }
-            key, who = request.headers.get("idempotency-key"), f"host:{caller_of(request.scope).token_id}"
-            theirs = replace(desk, lifecycle=desk.lifecycle.acting_as(who))
+            key = request.headers.get("idempotency-key")
+            theirs = replace(desk, lifecycle=desk.lifecycle.acting_as(_who(request)))
             done, replayed = await desk.once.call(key, asked, lambda: act(theirs, ask))
             return JSONResponse(done, headers={"idempotency-replayed": "true"} if replayed else None)
 
@@ -212,7 +212,9 @@ def _new_token(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         body: Any = await _read(request, _Token)
         workspace, lifetime = WorkspaceId(request.path_params["workspace"]), timedelta(days=body.days)
-        made = await desk.tokens.create_for_agent(workspace, lifetime=lifetime, label=body.label)
+        made = await desk.tokens.acting_as(_who(request)).create_for_agent(
+            workspace, lifetime=lifetime, label=body.label
+        )
         return JSONResponse(shown(made), status_code=201)
 
     return answer
@@ -220,10 +222,15 @@ def _new_token(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
 
 def _old_token(desk: Desk) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        await desk.tokens.revoke(TokenId(request.path_params["token"]))
+        await desk.tokens.acting_as(_who(request)).revoke(TokenId(request.path_params["token"]))
         return JSONResponse({"revoked": True})
 
     return answer
+
+
+def _who(request: Request) -> str:
+    """As the audit trail names it."""
+    return f"host:{caller_of(request.scope).token_id}"
 
 
 async def _read(request: Request, form: type[_Body] | None) -> Any:
