@@ -305,7 +305,9 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         versions = Versions(store, changes, Shapes(runner))
         catalog = Catalog(pools)
         schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits, trail=trail)
-        confirmation = Confirmation(admission, catalog, turns, settings.destructive)
+        confirmation = Confirmation(
+            admission, catalog, turns, settings.destructive, most_rows=settings.confirm_rows
+        )
         yield Engine(access, changes, queries, writes, schema, confirmation, transactions)
 
 

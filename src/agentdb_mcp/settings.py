@@ -123,6 +123,8 @@ class Settings(BaseModel):
         default="ask-or-allow", validation_alias="AGENTDB_DESTRUCTIVE"
     )
     """What becomes of statements that destroy data, and where the client can ask nobody."""
+    confirm_rows: int = Field(default=1_000, ge=1, le=1_000_000_000, validation_alias="AGENTDB_CONFIRM_ROWS")
+    """Most rows that one call may update and delete unasked, where somebody can be asked."""
     audit: Annotated[Literal["batched", "strict", "off"], LowerCase] = Field(
         default="batched", validation_alias="AGENTDB_AUDIT"
     )

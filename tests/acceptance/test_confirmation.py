@@ -27,7 +27,8 @@ def place(home: Path) -> str:
 @pytest.fixture(params=ERAS, scope="module")
 def server(request: pytest.FixtureRequest, home: Path, place: str) -> Iterator[Host]:
     """A host that can ask its user."""
-    with Host(home, "--workspace", place, era=request.param, capabilities=CAN_ASK) as host:
+    few = {"AGENTDB_CONFIRM_ROWS": "5"}
+    with Host(home, "--workspace", place, era=request.param, capabilities=CAN_ASK, **few) as host:
         yield host
 
 
@@ -113,6 +114,64 @@ def test_what_destroys_nothing_and_a_dry_run_ask_nobody(asking: Host) -> None:
     assert count(asking) == 19
 
 
+def test_more_rows_than_pass_unasked_are_counted_taken_back_and_asked_about(asking: Host) -> None:
+    assert (
+        asking.call("execute", sql="UPDATE customer SET name = 'y' WHERE id <= 5")["structuredContent"][
+            "affected"
+        ]
+        == 5
+    )
+    overwritten = {"name": "execute", "arguments": {"sql": "UPDATE customer SET name = 'z' WHERE id <= 6"}}
+    message, asked = question(asking, overwritten)
+    assert "It changes 6 rows, and up to 5 pass unasked." in asked["message"]
+    assert "- public.customer: 6 overwritten\n" in asked["message"]
+    assert asking.rows("SELECT count(*) FROM customer WHERE name = 'z'") == [[0]]
+    assert not replied(asking, overwritten, message, "accept")["isError"]
+    assert asking.rows("SELECT count(*) FROM customer WHERE name = 'z'") == [[6]]
+
+
+def test_a_change_that_grew_while_the_user_thought_is_asked_about_again(asking: Host) -> None:
+    deleted = {"name": "execute", "arguments": {"sql": "DELETE FROM customer WHERE name = 'x'"}}
+    message, asked = question(asking, deleted)
+    assert "20 deleted" in asked["message"]
+    added = "INSERT INTO customer SELECT n, 'x' FROM generate_series(21, 40) AS n"
+    assert not asking.call("execute", sql=added)["isError"], "rows that are added are not asked about"
+    if asking.era == "legacy":
+        asking.send({"jsonrpc": "2.0", "id": message["id"], "result": {"action": "accept", "content": {}}})
+        message = asking.receive()
+        assert "40 deleted" in message["params"]["message"]
+    else:
+        reply = {"action": "accept", "content": {}}
+        message = asking.request("tools/call", again(deleted, message, reply))
+        (more,) = message["result"]["inputRequests"].values()
+        assert "40 deleted" in more["params"]["message"]
+    assert count(asking) == 40
+    assert not replied(asking, deleted, message, "accept")["isError"]
+    assert count(asking) == 0
+
+
+def test_rows_are_counted_over_all_statements_and_within_a_held_transaction(asking: Host) -> None:
+    call = {
+        "name": "execute",
+        "arguments": {
+            "statements": [
+                {"sql": "DELETE FROM customer WHERE id <= 3"},
+                {"sql": "UPDATE customer SET name = 'y' WHERE id BETWEEN 4 AND 6"},
+            ]
+        },
+    }
+    message, asked = question(asking, call)
+    assert "- public.customer: 3 overwritten, 3 deleted\n" in asked["message"]
+    assert replied(asking, call, message, "decline")["isError"]
+    handle = asking.call("transaction", action="begin")["structuredContent"]["transaction"]
+    assert not asking.call("execute", sql="DELETE FROM customer WHERE id = 20", transaction=handle)["isError"]
+    call["arguments"]["transaction"] = handle
+    message, _ = question(asking, call)
+    assert not replied(asking, call, message, "accept")["isError"]
+    assert not asking.call("transaction", action="commit", transaction=handle)["isError"]
+    assert count(asking) == 16
+
+
 def test_a_cancelled_call_takes_its_question_back_and_a_client_that_fails_to_ask_gets_no_yes(
     home: Path, place: str
 ) -> None:
@@ -173,7 +232,7 @@ def question_free(host: Host) -> bool:
 def test_where_nobody_can_be_asked_the_operators_setting_says_what_happens(
     home: Path, place: str, era: Era, capabilities: dict[str, Any]
 ) -> None:
-    strict = {"AGENTDB_DESTRUCTIVE": "ask-or-refuse"}
+    strict = {"AGENTDB_DESTRUCTIVE": "ask-or-refuse", "AGENTDB_CONFIRM_ROWS": "5"}
     with Host(home, "--workspace", place, era=era, capabilities=capabilities) as host:
         assert not host.call("execute_ddl", sql="DROP TABLE IF EXISTS customer")["isError"]
         assert not host.call("execute_ddl", sql=TABLE)["isError"]
@@ -184,6 +243,9 @@ def test_where_nobody_can_be_asked_the_operators_setting_says_what_happens(
         assert "cannot ask" in error["message"]
         assert "WHERE" in error["hint"]
         assert not host.call("execute", sql="DELETE FROM customer WHERE id < 3")["isError"]
+        error = host.error("execute", sql="DELETE FROM customer WHERE id > 3")
+        assert error["code"] == "not_confirmed"
+        assert "It changes 17 rows" in error["message"]
         assert count(host) == 18
 
 

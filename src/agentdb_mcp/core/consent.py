@@ -1,8 +1,10 @@
 """A person's word on a statement that destroys: who can be asked, what is asked, and what was agreed to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from agentdb_mcp.core.changes import Touched
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Denied
 
@@ -54,6 +56,19 @@ class Unconfirmed(Denied):
             "Ask the user, and change less at once where that does.",
         )
         self.question = question
+
+
+class TooManyRows(Denied):
+    """A change that touched more rows than may go unasked; it was rolled back."""
+
+    def __init__(self, touched: Sequence[Touched]) -> None:
+        super().__init__("not_confirmed", f"It changes {lost_rows(touched):,} rows: nothing was kept.")
+        self.touched = tuple(touched)
+
+
+def lost_rows(touched: Sequence[Touched]) -> int:
+    """Rows that are not what they were."""
+    return sum(table.updated + table.deleted for table in touched)
 
 
 _REPLIES: Final[dict[Reply, str]] = {

@@ -119,6 +119,8 @@ class Asked:
     """Characters of one cell."""
     seconds: float | None = None
     """How long it may take."""
+    changes: int | None = None
+    """Rows that it may update and delete; None is any."""
 
     def over(self, before: "Asked") -> "Asked":
         """These wishes, and where there are none, those from before; a deadline is each call's own."""
@@ -148,6 +150,8 @@ class Caps:
     """Of the answer's text: its characters, divided by CHARACTERS_PER_TOKEN."""
     cell: int = 1_000_000
     """Characters of one cell, where the caller asks for nothing else."""
+    changes: int | None = None
+    """Rows that may be updated and deleted; None is any."""
 
     def lowered(self, asked: Asked) -> "Caps":
         """These caps with at most what is asked for; never more than before, except of one cell."""
@@ -157,6 +161,7 @@ class Caps:
             bytes=_lower(self.bytes, asked.bytes),
             tokens=_lower(self.tokens, asked.tokens),
             cell=self.cell if asked.cell is None else max(asked.cell, 0),
+            changes=asked.changes,
         )
 
     def beside(self, rows: int, bytes_: int) -> "Caps":

@@ -8,11 +8,13 @@ from typing import LiteralString
 import asyncpg
 
 from agentdb_mcp.core.changes import Outcome
+from agentdb_mcp.core.consent import TooManyRows, lost_rows
 from agentdb_mcp.core.errors import AgentDbError, SqlFailed
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call
+from agentdb_mcp.execution.counting import counts, difference
 from agentdb_mcp.execution.cutting import size
 from agentdb_mcp.execution.failures import LOST, connection_lost, translated
 from agentdb_mcp.execution.session import Session
@@ -79,6 +81,17 @@ class Atomic(Attempt[Outcome]):
         return outcome
 
     async def _run_steps(self, session: Session) -> tuple[ResultSet, ...]:
+        """Raises TooManyRows when they change more rows than they may."""
+        if self.caps.changes is None:
+            return await self._run_each(session)
+        before = await counts(session)
+        results = await self._run_each(session)
+        touched = difference(before, await counts(session))
+        if lost_rows(touched) > self.caps.changes:
+            raise TooManyRows(touched)
+        return results
+
+    async def _run_each(self, session: Session) -> tuple[ResultSet, ...]:
         left, results = self.caps, list[ResultSet]()
         for number, step in enumerate(self._steps, 1):
             with self._named(number):

@@ -63,11 +63,11 @@ class Runner:
     ) -> Outcome:
         """All steps in order and in one transaction, or none of them.
 
-        The rows of all steps together stay within the caps. Raises as `run` does; where there are several,
-        the error names its step.
+        The rows of all steps together stay within the caps. Raises as `run` does, and TooManyRows; where
+        there are several, the error names its step.
         """
         _refuse_too_many(steps)
-        if len(steps) > 1:
+        if len(steps) > 1 or caps.changes is not None:
             return await self._run(target, Atomic(steps, caps), within)
         (step,) = steps
         call = Call(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)

@@ -5,62 +5,95 @@ exact act, and is asked for before a turn is taken, so that nothing waits while 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from agentdb_mcp.core.access import Target
-from agentdb_mcp.core.changes import text_of
-from agentdb_mcp.core.consent import Agreement, Person, Question, Rule, Unconfirmed
+from agentdb_mcp.core.changes import Touched, text_of
+from agentdb_mcp.core.consent import Agreement, Person, Question, Rule, Unconfirmed, lost_rows
 from agentdb_mcp.core.errors import Denied
 from agentdb_mcp.core.guard import ApprovedSql, Extent, Loss
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.audit import Entry
 from agentdb_mcp.services.fairness import Turns
-from agentdb_mcp.services.questions import MOST_LINES, Act, Stakes, about_losses, visible
+from agentdb_mcp.services.questions import MOST_LINES, Act, Stakes, about_losses, about_rows, visible
 
 _OF_TABLES: Final = frozenset({"DROP TABLE", "DROP MATERIALIZED VIEW"})
 _OF_COLUMNS: Final = frozenset({"DROP COLUMN", "ALTER COLUMN TYPE USING"})
 
 
+_TENTH: Final = 10
+"""An agreement to so many rows is good for a tenth more: rows come and go while a person thinks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """That an act may go on, and how far."""
+
+    act: Act
+    rows: int | None = None
+    """Rows that it may update and delete; None is any."""
+    digest: str = ""
+    can_be_asked: bool = False
+
+    def exceeded(self, touched: Sequence[Touched]) -> Denied:
+        """What to say of an act that was rolled back because it changed more rows."""
+        rows, most = lost_rows(touched), self.rows or 0
+        if not self.can_be_asked:
+            return _too_many(rows, most)
+        text = about_rows(self.act, touched, most)
+        return Unconfirmed(Question(self.act.kind, text, Agreement(self.digest, rows)))
+
+
 class Confirmation:
     """Stands before the services that change something."""
 
-    def __init__(self, admission: Admission, catalog: Catalog, turns: Turns, rule: Rule) -> None:
+    def __init__(
+        self, admission: Admission, catalog: Catalog, turns: Turns, rule: Rule, *, most_rows: int
+    ) -> None:
         self._admission = admission
         self._catalog = catalog
         self._turns = turns
         self._rule: Final = rule
+        self._most_rows = most_rows
 
-    async def require(self, act: Act, person: Person) -> None:
-        """Passes what destroys nothing, what may destroy unasked, and what the person agreed to.
+    async def require(self, act: Act, person: Person) -> Permit:
+        """Lets pass what destroys nothing, what may destroy unasked, and what the person agreed to.
 
         Raises Unconfirmed with the question where there is somebody to ask, Denied("not_confirmed") where
         there is nobody and the rule says so, and what admission raises.
         """
         if self._rule == "allow" or (self._rule == "ask-or-allow" and not person.can_be_asked):
-            return
+            return Permit(act)
         recorded = self._admission.recorded(act.principal, act.kind, act.tool, text_of(act.statements))
         recorded.only_refusals = True
         async with recorded as entry:
-            await self._consider(act, person, entry)
+            return await self._consider(act, person, entry)
 
-    async def _consider(self, act: Act, person: Person, entry: Entry) -> None:
+    async def _consider(self, act: Act, person: Person, entry: Entry) -> Permit:
         async with self._turns.turn(act.principal.workspace_id):
             target, parts = await self._admission.admit_all(
                 act.principal, act.kind, act.tool, act.statements, entry
             )
+            digest = act.digest(target)
+            agreed = person.agreed if person.agreed is not None and person.agreed.act == digest else None
             losses = [loss for approved in parts for loss in _certain(approved)]
             if not losses:
-                return
+                counted = act.tool == "execute" and not all(map(_only_adds, parts))
+                return Permit(act, self._bound(agreed) if counted else None, digest, person.can_be_asked)
+            if agreed is not None:
+                return Permit(act)
             if not person.can_be_asked:
                 raise _nobody_to_ask(losses)
-            agreement = Agreement(act.digest(target))
-            if person.agreed == agreement:
-                return
             stakes = await self._stakes(target, losses)
-        text = about_losses(act, losses, stakes)
-        raise Unconfirmed(Question(act.kind, text, agreement))
+        raise Unconfirmed(Question(act.kind, about_losses(act, losses, stakes), Agreement(digest)))
+
+    def _bound(self, agreed: Agreement | None) -> int:
+        if agreed is None or agreed.rows is None:
+            return self._most_rows
+        return agreed.rows + agreed.rows // _TENTH
 
     async def _stakes(self, target: Target, losses: Sequence[Loss]) -> Stakes:
         """The tables that each loss reaches, as far as the question names them."""
@@ -83,6 +116,21 @@ def _table(loss: Loss) -> tuple[str | None, str | None] | None:
 
 def _certain(approved: ApprovedSql) -> list[Loss]:
     return [loss for loss in approved.facts.losses if loss.extent is not Extent.SOME]
+
+
+def _only_adds(approved: ApprovedSql) -> bool:
+    """A plain INSERT. What else writes may change rows, also in functions that cannot be seen into."""
+    commands = {command.name for command in approved.facts.commands}
+    return "INSERT" in commands and commands <= {"INSERT", "SELECT"} and not approved.facts.losses
+
+
+def _too_many(rows: int, most: int) -> Denied:
+    return Denied(
+        "not_confirmed",
+        f"It changes {rows:,} rows. More than {most:,} need a person's confirmation, and this client cannot "
+        "ask for one: nothing was kept.",
+        "Change fewer rows at once, or let the user run it where a client can ask.",
+    )
 
 
 def _nobody_to_ask(losses: Sequence[Loss]) -> Denied:

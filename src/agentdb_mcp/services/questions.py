@@ -13,6 +13,7 @@ from typing import Final
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.changes import Statement, Touched
+from agentdb_mcp.core.consent import lost_rows
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.guard import Extent, Loss, Tool
 from agentdb_mcp.core.schema import Stake
@@ -57,8 +58,7 @@ def about_losses(act: Act, losses: Sequence[Loss], stakes: Stakes) -> str:
 
 def about_rows(act: Act, touched: Sequence[Touched], most: int) -> str:
     """The question about rows that were counted in a run that was taken back."""
-    changed = sum(table.updated + table.deleted for table in touched)
-    head = f"It changes {_rows(changed)}, and up to {most:,} pass unasked. This cannot be undone:"
+    head = f"It changes {_rows(lost_rows(touched))}, and up to {most:,} pass unasked. This cannot be undone:"
     told = [f"- {_touched(table)}" for table in touched if table.updated or table.deleted]
     return _framed(act, head, told)
 

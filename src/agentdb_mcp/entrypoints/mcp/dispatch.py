@@ -4,11 +4,11 @@ import logging
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.changes import Outcome
-from agentdb_mcp.core.consent import NOBODY, Person
+from agentdb_mcp.core.consent import NOBODY, Person, TooManyRows
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
 from agentdb_mcp.core.guard import Tool
@@ -35,6 +35,10 @@ Arguments = Mapping[str, Any]
 _LISTING = ("schema", "pattern", "after", "search")
 
 Work = Callable[[Kind, Arguments], Awaitable[ToolAnswer]]
+
+
+_MOST_CHANGES: Final = "most changes"
+"""Stands beside the caller's own arguments, none of which can have that name."""
 
 
 class AgentTools:
@@ -83,8 +87,7 @@ class AgentTools:
             spec = self._spec(name)
             fitting = checked(spec, arguments)
             kind = Kind(fitting.get("database", self._default))
-            await self._confirm(spec.name, kind, fitting, person)
-            answer = await self._work[spec.name](kind, fitting)
+            answer = await self._done(spec.name, kind, fitting, person)
             return self._news.told(kind, answer, await self._schema.version(self._principal, kind))
         except AgentDbError as error:
             return render.failure(error, kind)
@@ -96,10 +99,15 @@ class AgentTools:
             raise unknown_tool(name, self._specs)
         return self._specs[name]
 
-    async def _confirm(self, name: str, kind: Kind, arguments: Arguments, person: Person) -> None:
-        if (name == "execute" or name == "execute_ddl") and not arguments.get("dry_run"):  # noqa: PLR1714 - narrows
-            act = Act(self._principal, kind, name, statements_of(arguments))
-            await self._confirmation.require(act, person)
+    async def _done(self, name: str, kind: Kind, arguments: Arguments, person: Person) -> ToolAnswer:
+        if name not in {"execute", "execute_ddl"} or arguments.get("dry_run"):
+            return await self._work[name](kind, arguments)
+        act = Act(self._principal, kind, cast("Tool", name), statements_of(arguments))
+        permit = await self._confirmation.require(act, person)
+        try:
+            return await self._work[name](kind, {**arguments, _MOST_CHANGES: permit.rows})
+        except TooManyRows as found:
+            raise permit.exceeded(found.touched) from None
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "cursor" in arguments:
@@ -200,7 +208,7 @@ def _asked(arguments: Arguments) -> Asked:
     if seconds is not None and not seconds > 0:
         raise Invalid("bad_argument", "timeout is in seconds, and more than 0.")
     most = (arguments.get(name) for name in ("max_rows", "max_bytes", "max_tokens", "max_cell"))
-    return Asked(*most, seconds=seconds)
+    return Asked(*most, seconds=seconds, changes=arguments.get(_MOST_CHANGES))
 
 
 def _no_cursor() -> Invalid:
