@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
 from agentdb_mcp.core.databases import Desired, Kind
 from agentdb_mcp.core.errors import Denied, Missing
 from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.core.schema import Budget
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.services.access import AccessService, Premises
 from agentdb_mcp.store import Changes, Store
 from support.lives import ADA, BEN, RESEARCH, active_agent, active_global, found
-from support.postgres import connected
+from support.postgres import connected, run_sql
 from support.waiting import until
 
 
@@ -41,6 +43,21 @@ async def test_each_kind_is_judged_by_its_policy(store: Store, access: AccessSer
     await active_agent(store)
     principal = await access.authenticate_workspace(RESEARCH)
     assert [(await access.resolve(principal, kind)).policy for kind in Kind] == ["agent", "global"]
+
+
+async def test_a_budget_is_known_once_it_was_metered(
+    store: Store, access: AccessService, control_uri: ConnectionUri
+) -> None:
+    await active_agent(store)
+    principal = await access.authenticate_workspace(RESEARCH)
+    assert await access.budget(principal) is None
+    await run_sql(
+        control_uri,
+        "INSERT INTO user_db_budget (user_id) VALUES ('ada') ON CONFLICT DO NOTHING",
+        "UPDATE user_db_budget SET total_cost_cents = 320, custom_budget_cents = 500, last_sync = '2026-01-02'",
+    )
+    spent = Budget(320, 500, exceeded=False, as_of=datetime(2026, 1, 2, tzinfo=UTC))
+    assert await access.budget(principal) == spent
 
 
 async def test_an_unknown_workspace_is_nobody(access: AccessService) -> None:

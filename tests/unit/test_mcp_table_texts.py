@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import jsonschema
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.schema import (
+    Budget,
     ColumnDescription,
     DatabaseFacts,
     Definition,
@@ -216,6 +218,21 @@ def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
         "statement_timeout_seconds": 30.0,
         "max_concurrent": 4,
     }
+
+
+def test_a_budget_is_told_where_it_is_metered_and_null_elsewhere() -> None:
+    assert tables.informed(Kind.AGENT, FACTS, LIMITS).structured["budget"] is None
+    spent = Budget(320, 500, exceeded=False, as_of=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    answer = tables.informed(Kind.AGENT, FACTS, LIMITS, spent)
+    assert "budget: 3.20 of 5.00 USD spent as of 2026-01-02 03:04 UTC" in answer.text.splitlines()
+    assert answer.structured["budget"] == {
+        "spent_cents": 320,
+        "limit_cents": 500,
+        "exceeded": False,
+        "as_of": "2026-01-02T03:04:00+00:00",
+    }
+    over = tables.informed(Kind.AGENT, FACTS, LIMITS, replace(spent, limit_cents=None, exceeded=True))
+    assert "budget: 3.20 USD spent as of 2026-01-02 03:04 UTC, exceeded" in over.text
 
 
 def test_a_server_no_newer_than_the_grammar_is_not_remarked_upon() -> None:

@@ -1,6 +1,7 @@
 """What a database holds: its tables in a line each, and one table in full."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from agentdb_mcp.core.shapes import TableKind
@@ -150,6 +151,17 @@ class DatabaseFacts:
     bytes: int
     """On disk, catalogs included."""
     extensions: tuple[Extension, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a user's databases have cost in this period, as far as it was metered."""
+
+    spent_cents: int
+    limit_cents: int | None
+    """None: the plan's own."""
+    exceeded: bool
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from agentdb_mcp.core.access import Caller, Principal, Target
 from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, PauseReason
 from agentdb_mcp.core.errors import Denied, Missing
 from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.core.schema import Budget
 from agentdb_mcp.core.tokens import TokenText
 from agentdb_mcp.store import Changes, Store
 from agentdb_mcp.store.tokens import FoundToken
@@ -142,6 +143,10 @@ class AccessService:
         """While changes are not heard, a server of our own may have died."""
         if version is None and self._premises.ensure is not None:
             await self._premises.ensure()
+
+    async def budget(self, principal: Principal) -> Budget | None:
+        """What the caller's user has spent; None when that was never metered."""
+        return await self._store.budget(principal.user_id)
 
     async def _resolve(self, principal: Principal, kind: Kind) -> Target:
         if await self._store.workspace_owner(principal.workspace_id) != principal.user_id:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.schema import DatabaseFacts, Limits, Listing, TableDescription, TableList
+from agentdb_mcp.core.schema import Budget, DatabaseFacts, Limits, Listing, TableDescription, TableList
 from agentdb_mcp.core.shapes import SchemaHistory
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.access import AccessService
@@ -67,12 +67,12 @@ class SchemaService:
             target = await self._access.resolve(principal, kind)
             return await self._catalog.table_names(target, begun, schema=schema)
 
-    async def database_facts(self, principal: Principal, kind: Kind) -> DatabaseFacts:
-        """What the database is."""
+    async def database_facts(self, principal: Principal, kind: Kind) -> tuple[DatabaseFacts, Budget | None]:
+        """What the database is, and what its user has spent where that is metered."""
         recorded = self._trail.call(principal, kind, "database_info")
         async with recorded as entry, self._turns.turn(principal.workspace_id):
             target = entry.reached(await self._access.resolve(principal, kind))
-            return await self._catalog.database_facts(target)
+            return await self._catalog.database_facts(target), await self._access.budget(principal)
 
     async def version(self, principal: Principal, kind: Kind) -> int | None:
         """The schema version, as far as is known without asking the database; None when it is not.

@@ -410,6 +410,12 @@ SELECT concat_ws(E'\n',
     (SELECT string_agg(t::text, E'\n') FROM schema_change AS t),
     (SELECT string_agg(t::text, E'\n') FROM schema_migration AS t))
 
+-- name: budget
+-- What was metered of a user's costs, if it ever was. $1 user
+SELECT coalesce(total_cost_cents, 0) AS spent, custom_budget_cents, budget_exceeded,
+       last_sync AT TIME ZONE 'UTC' AS as_of
+  FROM user_db_budget WHERE user_id = $1 AND last_sync IS NOT NULL
+
 -- name: seen_schema
 -- $1 database
 SELECT version, mark FROM schema_version WHERE database_id = $1

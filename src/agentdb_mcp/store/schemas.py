@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.ids import DatabaseId, UserId
+from agentdb_mcp.core.schema import Budget
 from agentdb_mcp.core.shapes import SeenSchema, Shape, VersionChanges, decoded
 from agentdb_mcp.store.facet import Facet
 from agentdb_mcp.store.queries import query
@@ -35,6 +36,14 @@ class Schemas(Facet):
                 query("record_shape"), database_id, base, shape.mark, shape.tables, changes, KEPT_VERSIONS
             )
         return recorded is not None
+
+    async def budget(self, user_id: UserId) -> Budget | None:
+        """What a user's databases have cost; None when that was never metered."""
+        async with self._control_plane.connection() as connection:
+            row = await connection.fetchrow(query("budget"), user_id)
+        if row is None:
+            return None
+        return Budget(row["spent"], row["custom_budget_cents"], row["budget_exceeded"], row["as_of"])
 
     async def schema_changes(self, database_id: DatabaseId, since: int) -> tuple[VersionChanges, ...]:
         """What each remembered version after `since` changed, in their order."""

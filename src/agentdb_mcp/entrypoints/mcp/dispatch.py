@@ -199,8 +199,8 @@ class AgentTools:
         return tables.described(kind, found)
 
     async def _database_info(self, kind: Kind, _: Arguments) -> ToolAnswer:
-        facts = await self._schema.database_facts(self._principal, kind)
-        return tables.informed(kind, facts, self._schema.limits)
+        facts, budget = await self._schema.database_facts(self._principal, kind)
+        return tables.informed(kind, facts, self._schema.limits, budget)
 
 
 def _asked(arguments: Arguments) -> Asked:

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.guard import GRAMMAR_MAJOR
 from agentdb_mcp.core.schema import (
+    Budget,
     ColumnDescription,
     DatabaseFacts,
     Extension,
@@ -61,7 +62,7 @@ def described(kind: Kind, found: TableDescription) -> ToolAnswer:
     )
 
 
-def informed(kind: Kind, facts: DatabaseFacts, limits: Limits) -> ToolAnswer:
+def informed(kind: Kind, facts: DatabaseFacts, limits: Limits, budget: Budget | None = None) -> ToolAnswer:
     """The answer of `database_info`."""
     extensions = [_extension(extension) for extension in facts.extensions]
     return ToolAnswer(
@@ -70,11 +71,26 @@ def informed(kind: Kind, facts: DatabaseFacts, limits: Limits) -> ToolAnswer:
             f"limits: {limits.max_rows} rows, {_size(limits.max_result_bytes)} and "
             f"{limits.max_result_tokens} tokens an answer, {limits.max_cell_chars} characters a cell, "
             f"{limits.statement_timeout_seconds:g} s a statement, {limits.max_concurrent} calls at once",
+            *_spent(budget),
             *_newer_than_the_guard(facts.version),
             data_block(extensions),
         ),
-        {"database": str(kind), **asdict(facts), "limits": asdict(limits)},
+        {"database": str(kind), **asdict(facts), "limits": asdict(limits), "budget": _budget(budget)},
     )
+
+
+def _spent(budget: Budget | None) -> list[str]:
+    if budget is None:
+        return []
+    of = "" if budget.limit_cents is None else f" of {budget.limit_cents / 100:.2f}"
+    over = ", exceeded" if budget.exceeded else ""
+    return [
+        f"budget: {budget.spent_cents / 100:.2f}{of} USD spent as of {budget.as_of:%Y-%m-%d %H:%M} UTC{over}"
+    ]
+
+
+def _budget(budget: Budget | None) -> dict[str, Any] | None:
+    return None if budget is None else {**asdict(budget), "as_of": budget.as_of.isoformat()}
 
 
 def _newer_than_the_guard(version: str) -> list[str]:
