@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agentdb_mcp.services.host_calls import OnceOnly
     from agentdb_mcp.services.importing import Importer
     from agentdb_mcp.services.lifecycle import LifecycleService
+    from agentdb_mcp.services.loading import LoadService
     from agentdb_mcp.services.queries import QueryService
     from agentdb_mcp.services.reconciler import Reconciler
     from agentdb_mcp.services.schema import SchemaService
@@ -230,6 +231,7 @@ class Engine:
     schema: "SchemaService"
     confirmation: "Confirmation"
     transactions: "Transactions"
+    loads: "LoadService"
 
     def tools(self, principal: Principal, databases: Sequence[Kind]) -> "AgentTools":
         """One agent's tools."""
@@ -243,6 +245,7 @@ class Engine:
             self.schema,
             confirmation=self.confirmation,
             transactions=self.transactions,
+            loads=self.loads,
         )
 
 
@@ -267,6 +270,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     from agentdb_mcp.services.confirmation import Confirmation
     from agentdb_mcp.services.cursors import Cursors
     from agentdb_mcp.services.fairness import Share, Turns
+    from agentdb_mcp.services.loading import LoadService
     from agentdb_mcp.services.notices import log_judgement
     from agentdb_mcp.services.plans import Planner
     from agentdb_mcp.services.queries import QueryService
@@ -308,7 +312,10 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         confirmation = Confirmation(
             admission, catalog, turns, settings.destructive, most_rows=settings.confirm_rows
         )
-        yield Engine(access, changes, queries, writes, schema, confirmation, transactions)
+        loads = LoadService(
+            access, admission, runner, turns=turns, catalog=catalog, transactions=transactions
+        )
+        yield Engine(access, changes, queries, writes, schema, confirmation, transactions, loads)
 
 
 async def _open_store(settings: Settings, server: Server, stack: AsyncExitStack) -> Store:

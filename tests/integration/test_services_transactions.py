@@ -11,7 +11,7 @@ import pytest
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.access import Principal, Target
-from agentdb_mcp.core.databases import Credentials, Desired, Kind, Provisioned
+from agentdb_mcp.core.databases import Credentials, Kind, Provisioned
 from agentdb_mcp.core.errors import Denied, Invalid, Missing, SqlFailed, Unavailable
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.core.results import Caps
@@ -234,7 +234,7 @@ async def test_a_database_that_is_paused_closes_it(bench: Bench) -> None:
     await bench.write(handle, "INSERT INTO note VALUES (1)")
     own = await bench.store.find_database(Kind.AGENT, ADA, RESEARCH)
     assert own is not None
-    await bench.store.set_desired(own.id, Desired.PAUSED)
+    await bench.store.pause(own.id)
 
     async def is_refused() -> bool:
         try:
@@ -248,7 +248,7 @@ async def test_a_database_that_is_paused_closes_it(bench: Bench) -> None:
         await bench.write(handle, "INSERT INTO note VALUES (2)")
     assert denied.value.code == "database_paused"
     assert "The transaction was rolled back." in denied.value.hint
-    await bench.store.set_desired(own.id, Desired.ACTIVE)
+    await bench.store.resume(own.id)
     await until(bench.is_free)
     await expired(bench.transactions.commit(bench.research, Kind.AGENT, handle))
     assert await bench.committed() == []
@@ -260,7 +260,7 @@ async def test_a_database_that_moved_or_changed_hands_closes_it(bench: Bench) ->
     bench.moved = ("127.0.0.1", 1)
     other = await bench.store.find_database(Kind.AGENT, BEN, LAB)
     assert other is not None
-    await bench.store.set_desired(other.id, Desired.PAUSED)
+    await bench.store.pause(other.id)
 
     async def is_elsewhere() -> bool:
         return (await bench.access.resolve(bench.research, Kind.AGENT)).address == bench.moved

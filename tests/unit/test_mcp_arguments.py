@@ -120,5 +120,5 @@ def test_an_unknown_tool_is_answered_with_the_tools_there_are() -> None:
     assert len(error.message) < 100
     assert (
         error.hint
-        == "The tools are: query, execute, execute_ddl, transaction, explain, list_tables, describe_table, database_info."
+        == "The tools are: query, execute, execute_ddl, load_rows, transaction, explain, list_tables, describe_table, database_info."
     )

@@ -31,6 +31,7 @@ def tools() -> AgentTools:
         Broken(),
         confirmation=Broken(),
         transactions=Broken(),
+        loads=Broken(),
     )  # type: ignore[arg-type]
 
 
@@ -61,7 +62,10 @@ async def test_an_unknown_tool_is_an_answer_that_names_the_known_ones(tools: Age
     answer = await tools.call(name, {})
     assert answer.is_error
     assert answer.structured["error"]["code"] == "bad_argument"
-    assert "query, execute, execute_ddl, transaction, explain, list_tables, describe_table" in answer.text
+    assert (
+        "query, execute, execute_ddl, load_rows, transaction, explain, list_tables, describe_table"
+        in answer.text
+    )
 
 
 async def test_wrong_arguments_reach_no_service(tools: AgentTools) -> None:

@@ -18,8 +18,8 @@ BOTH = (Kind.AGENT, Kind.GLOBAL)
 def wire_form(spec: ToolSpec, *, with_output: bool) -> dict[str, object]:
     annotations = {
         "readOnlyHint": spec.read_only,
-        "destructiveHint": spec.destructive,
-        "idempotentHint": spec.idempotent,
+        **({} if spec.read_only else {"destructiveHint": spec.destructive}),
+        **({} if spec.read_only or not spec.idempotent else {"idempotentHint": True}),
         "openWorldHint": spec.open_world,
     }
     form: dict[str, object] = {
@@ -44,6 +44,7 @@ def test_there_are_eight_tools() -> None:
         "query",
         "execute",
         "execute_ddl",
+        "load_rows",
         "transaction",
         "explain",
         "list_tables",
@@ -68,6 +69,8 @@ def test_no_tool_takes_a_workspace_or_a_user_or_a_connection() -> None:
         "timeout",
         "transaction",
         "action",
+        "columns",
+        "rows",
         "database",
         "schema",
         "pattern",
@@ -93,7 +96,8 @@ def test_the_database_is_a_choice_among_those_the_server_was_started_with(
     for spec in agent_tools(databases):
         choice = spec.input_schema["properties"]["database"]
         assert choice["enum"] == names
-        assert choice["default"] == default
+        # Said once: the first tool tells it for all.
+        assert choice.get("default") == (default if spec.name == "query" else None)
 
 
 @pytest.mark.parametrize("databases", [BOTH, (Kind.AGENT,), (Kind.GLOBAL,)])
@@ -131,6 +135,7 @@ def test_only_the_reading_tools_say_that_they_are_safe() -> None:
         "query": (True, False, True),
         "execute": (False, True, False),
         "execute_ddl": (False, True, False),
+        "load_rows": (False, False, False),
         "transaction": (False, False, False),
         "explain": (True, False, True),
         "list_tables": (True, False, True),

@@ -13,6 +13,7 @@ Messages say what happened and why, hints say what to do next. Neither ever hold
 driver text passes only in `SqlFailed`, which is made from PostgreSQL's own fields.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -91,16 +92,30 @@ class Denied(AgentDbError):
 class Invalid(AgentDbError):
     """The request itself is wrong."""
 
-    codes = frozenset({"sql_syntax", "bad_argument", "idempotency_conflict", "result_too_large"})
+    codes = frozenset(
+        {"sql_syntax", "bad_argument", "idempotency_conflict", "result_too_large", "rows_invalid"}
+    )
 
-    def __init__(self, code: str, message: str, hint: str = "", *, position: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        *,
+        position: int | None = None,
+        problems: Sequence[str] = (),
+    ) -> None:
         super().__init__(code, message, hint)
         self.position = position
+        self.problems = list(problems)
+        """What is wrong, each with its place."""
 
     def as_dict(self) -> dict[str, Any]:
         body = super().as_dict()
         if self.position is not None:
             body["position"] = self.position
+        if self.problems:
+            body["problems"] = self.problems
         return body
 
 

@@ -83,7 +83,7 @@ class Catalog:
         """
         found = await self._read(target, "find_table", table, schema)
         if not found:
-            raise await self._missing(target, table, schema)
+            raise await self.missing(target, table, schema)
         (oid, first, visible), *others = found
         if others and not visible:
             raise Invalid(
@@ -93,7 +93,7 @@ class Catalog:
             )
         rows = await self._read(target, "describe_table", oid)
         if not rows:
-            raise await self._missing(target, table, schema)
+            raise await self.missing(target, table, schema)
         described = _description(rows[0])
         if samples <= 0:
             return described
@@ -158,7 +158,8 @@ class Catalog:
             raise Invalid("result_too_large", "The description is larger than a result may be.")
         return found.rows
 
-    async def _missing(self, target: Target, table: str, schema: str | None) -> Missing:
+    async def missing(self, target: Target, table: str, schema: str | None = None) -> Missing:
+        """What to say of a name that no table has, with those that are like it."""
         readable = [f"{row[0]}.{row[1]}" for row in await self._read(target, "readable_names", _MOST_NAMES)]
         where = f' in schema "{schema}"' if schema else ""
         near = _nearest(table, readable)

@@ -9,6 +9,8 @@ from agentdb_mcp.core.results import JsonValue
 from agentdb_mcp.execution.arrays import ArrayItem, render_array
 from agentdb_mcp.execution.pgtypes import JSON_OIDS, PgType
 
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+
 MOST_PARAMETERS: Final = 32_767
 """The driver's limit for one statement (the protocol itself counts to 65,535)."""
 
@@ -20,7 +22,7 @@ def encode(params: Sequence[JsonValue], oids: Sequence[int], types: Mapping[int,
             "bad_argument", _count(len(oids), len(params)), "Pass one value in `params` for each $n."
         )
     return [
-        _checked(_encode(value, types[oid]), number)
+        _checked(text_of(value, types[oid]), number)
         for number, (value, oid) in enumerate(zip(params, oids, strict=True), 1)
     ]
 
@@ -40,23 +42,25 @@ def _count(wanted: int, given: int) -> str:
     return f"The statement has {wanted or 'no'} {noun}; {given or 'none'} given."
 
 
-def _encode(value: JsonValue, kind: PgType) -> str | None:
+def text_of(value: JsonValue, kind: PgType) -> str | None:
+    """What PostgreSQL reads for a value of this type; None for NULL."""
     if isinstance(value, list) and kind.element:
         return render_array([_element(item, kind.element) for item in value], kind.delimiter)
-    return _scalar(value)
+    return scalar(value)
 
 
 def _element(item: JsonValue, element_oid: int) -> ArrayItem:
     # A list inside a list is a further dimension, except in arrays of json, where it is a JSON array.
     if isinstance(item, list) and element_oid not in JSON_OIDS:
         return [_element(inner, element_oid) for inner in item]
-    return _scalar(item)
+    return scalar(item)
 
 
-def _scalar(value: JsonValue) -> str | None:
+def scalar(value: JsonValue) -> str | None:
+    """The same for a value that is no array."""
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return _json(value)
 
 
 def _checked(text: str | None, number: int) -> str | None:

@@ -12,12 +12,14 @@ from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.atomic import Atomic, Step
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call, Continuation, Read
+from agentdb_mcp.execution.copying import Load, Place
 from agentdb_mcp.execution.failures import no_connection
 from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.plans import Planning
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.rehearsal import Rehearsal
+from agentdb_mcp.execution.rows import Rows
 from agentdb_mcp.execution.seeking import NotAKey, Seek
 from agentdb_mcp.execution.transactions import END_SECONDS, Transaction
 
@@ -121,11 +123,29 @@ class Runner:
         except NotAKey:
             return None
 
+    async def load(
+        self,
+        target: Target,
+        sql: ApprovedSql,
+        place: Place,
+        rows: Rows,
+        *,
+        caps: Caps,
+        within: Transaction | None = None,
+    ) -> int:
+        """How many rows were loaded, for an insertion that was approved. Raises as `run` does."""
+        return await self._run(target, Load(sql, place, rows, caps), within)
+
     async def read(
-        self, target: Target, sql: LiteralString, params: Sequence[JsonValue], caps: Caps
+        self,
+        target: Target,
+        sql: LiteralString,
+        params: Sequence[JsonValue],
+        caps: Caps,
+        within: Transaction | None = None,
     ) -> ResultSet:
         """A reading statement of our own, as the agent's reader role. Raises as `run` does."""
-        return await self._run(target, Call(sql, params, caps, reads=True, keep=True))
+        return await self._run(target, Call(sql, params, caps, reads=True, keep=True), within)
 
     async def plan(
         self,

@@ -174,6 +174,10 @@ class Session(Scoped):
             rows, tag, _ = await self._protocol.execute(prepared.state, _PORTAL, most_rows, True, None)
         return _answer(rows, tag)
 
+    def type_of(self, oid: int) -> PgType:
+        """The type of a parameter of a statement that was prepared here."""
+        return self._types[oid]
+
     def forget(self, sql: str) -> None:
         """Parse it anew next time: its result has changed under it."""
         prepared = self._prepared.pop(sql, None)

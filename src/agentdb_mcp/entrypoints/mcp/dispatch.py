@@ -22,6 +22,7 @@ from agentdb_mcp.entrypoints.mcp.statements import statements_of
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
 from agentdb_mcp.services.confirmation import Confirmation
+from agentdb_mcp.services.loading import LoadService
 from agentdb_mcp.services.queries import QueryService
 from agentdb_mcp.services.questions import Act
 from agentdb_mcp.services.schema import SchemaService
@@ -54,6 +55,7 @@ class AgentTools:
         *,
         confirmation: Confirmation,
         transactions: Transactions,
+        loads: LoadService,
     ) -> None:
         self.databases = tuple(databases)
         self.resources = AgentResources(principal, databases, schema)
@@ -65,10 +67,12 @@ class AgentTools:
         self._news = SchemaNews()
         self._confirmation = confirmation
         self._transactions = transactions
+        self._loads = loads
         self._work: dict[str, Work] = {
             "query": self._query,
             "execute": self._execute,
             "execute_ddl": self._execute_ddl,
+            "load_rows": self._load_rows,
             "transaction": self._transaction,
             "explain": self._explain,
             "list_tables": self._list_tables,
@@ -157,6 +161,18 @@ class AgentTools:
             params=arguments.get("params"),
             asked=_asked(arguments),
         )
+
+    async def _load_rows(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
+        loaded = await self._loads.load(
+            self._principal,
+            kind,
+            arguments["table"],
+            arguments["columns"],
+            arguments["rows"],
+            asked=_asked(arguments),
+            transaction=arguments.get("transaction"),
+        )
+        return render.loaded(kind, loaded)
 
     async def _transaction(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         action: str = arguments["action"]

@@ -125,6 +125,11 @@ def ended(kind: Kind, state: str) -> ToolAnswer:
     return ToolAnswer(f"{kind}: transaction {state}", {"database": str(kind), "state": state})
 
 
+def loaded(kind: Kind, count: int) -> ToolAnswer:
+    """How many rows `load_rows` added: all there were."""
+    return ToolAnswer(f"{kind}: {_rows(count)} loaded", {"database": str(kind), "loaded": count})
+
+
 def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     """An error in words the model can act on, and as the same fields on every front.
 
@@ -132,10 +137,15 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     """
     place = {} if kind is None else {"database": str(kind)}
     body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
-    rest = (f"{key}: {value}" for key, value in body.items() if key not in {"code", "message"})
+    rest = (f"{key}: {_told(value)}" for key, value in body.items() if key not in {"code", "message"})
     head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {body['message']}"
     question = error.question if isinstance(error, Unconfirmed) else None
     return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True, question=question)
+
+
+def _told(value: Any) -> str:
+    """A field of an error; of several things wrong each on a line."""
+    return "\n".join(["", *map(one_line, value)]) if isinstance(value, list) else str(value)
 
 
 def data_block(content: Sequence[str]) -> str:

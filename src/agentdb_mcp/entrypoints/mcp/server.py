@@ -68,8 +68,10 @@ def _listed(spec: ToolSpec) -> types.Tool:
         output_schema=spec.output_schema,
         annotations=types.ToolAnnotations(
             read_only_hint=spec.read_only,
-            destructive_hint=spec.destructive,
-            idempotent_hint=spec.idempotent,
+            # Of what only reads both hints mean nothing, and what is not said is not idempotent (MCP schema,
+            # ToolAnnotations).
+            destructive_hint=None if spec.read_only else spec.destructive,
+            idempotent_hint=None if spec.read_only else spec.idempotent or None,
             open_world_hint=spec.open_world,
         ),
     )

@@ -58,7 +58,7 @@ _STATEMENTS: Final = {
 }
 _KEY: Final = {
     "type": "string",
-    "description": "Any text: a call sent again with it is not made twice, it gets the first answer.",
+    "description": "A call sent again with the same key is made once.",
 }
 _COLUMNS: Final = {
     "type": "array",
@@ -94,7 +94,7 @@ _MADE: Final[JsonSchema] = {
 }
 _ERROR: Final = {
     "type": "object",
-    "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "hint": {"type": "string"}},
+    "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["code", "message"],
 }
 
@@ -112,7 +112,6 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
     database = {
         "type": "string",
         "enum": [str(kind) for kind in databases],
-        "default": str(databases[0]),
     }
     return (
         ToolSpec(
@@ -133,7 +132,11 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "max_cell": _MAX_CELL,
                     "transaction": _TRANSACTION,
                     "timeout": {**_TIMEOUT, "description": "Seconds"},
-                    "database": {**database, "description": _meaning(databases)},
+                    "database": {
+                        **database,
+                        "default": str(databases[0]),
+                        "description": _meaning(databases),
+                    },
                 }
             ),
             output_schema=_answer(_PAGE, "columns", "rows", "row_count", "truncated"),
@@ -194,9 +197,30 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
             idempotent=False,
         ),
         ToolSpec(
+            name="load_rows",
+            title="Load rows",
+            description="Insert many rows at once, all or none.",
+            input_schema=_arguments(
+                {
+                    "table": {"type": "string"},
+                    "columns": {"type": "array"},
+                    "rows": {"type": "array", "description": "Arrays of values"},
+                    "transaction": _TRANSACTION,
+                    "database": database,
+                },
+                "table",
+                "columns",
+                "rows",
+            ),
+            output_schema=_answer({"database": {"type": "string"}, "loaded": {"type": "integer"}}, "loaded"),
+            read_only=False,
+            destructive=False,
+            idempotent=False,
+        ),
+        ToolSpec(
             name="transaction",
             title="Transaction",
-            description="begin gives a handle to pass as `transaction`; nothing is kept before commit.",
+            description="begin gives a handle to pass as `transaction`; commit keeps the work.",
             input_schema=_arguments(
                 {
                     "action": {"type": "string", "enum": ["begin", "commit", "rollback"]},

@@ -1,0 +1,95 @@
+"""Rows of JSON in the forms that COPY takes, and what is wrong with them, row by row."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Literal
+
+from agentdb_mcp.core.errors import Invalid
+from agentdb_mcp.core.results import JsonValue
+from agentdb_mcp.execution.binary import HEAD, TAIL, Encode, OnlyPostgresKnows, encoder, row_of, utf8
+from agentdb_mcp.execution.parameters import text_of
+from agentdb_mcp.execution.pgtypes import PgType
+
+Rows = Sequence[Sequence[JsonValue]]
+
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Of one load, as it is sent."""
+
+MOST_PROBLEMS: Final = 20
+"""Told of one load."""
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+def encoded(
+    rows: Rows, columns: Sequence[str], oids: Sequence[int], types: Sequence[PgType]
+) -> tuple[Literal["binary", "text"], bytes]:
+    """The form of COPY, and all it is sent.
+
+    Binary when the type of every column and the spelling of every value is known here, text otherwise. Raises
+    Invalid("rows_invalid") for values that no reading makes right.
+    """
+    known = [encoder(oid, kind) for oid, kind in zip(oids, types, strict=True)]
+    encoders = [each for each in known if each is not None]
+    if len(encoders) == len(columns):
+        data = _through(rows, columns, encoders, row_of)
+        if data is not None:
+            return "binary", _bounded(HEAD + data + TAIL)
+    data = _through(rows, columns, [partial(_as_text, kind) for kind in types], _line)
+    return "text", _bounded(data or b"")
+
+
+def _through(
+    rows: Rows,
+    columns: Sequence[str],
+    encoders: Sequence[Encode],
+    join: Callable[[list[bytes | None]], bytes],
+) -> bytes | None:
+    """All rows, encoded; None when only PostgreSQL knows whether one of the values is right."""
+    parts, problems = list[bytes](), list[str]()
+    wrong, is_known = 0, True
+    for number, row in enumerate(rows, 1):
+        cells = list[bytes | None]()
+        for name, encode, value in zip(columns, encoders, row, strict=True):
+            try:
+                cells.append(None if value is None else encode(value))
+            except OnlyPostgresKnows:
+                is_known = False
+            except ValueError as error:
+                wrong += 1
+                if len(problems) < MOST_PROBLEMS:
+                    problems.append(f"row {number}, {name}: {error}")
+        parts.append(join(cells))
+    if wrong:
+        raise rows_invalid(wrong, problems)
+    return b"".join(parts) if is_known else None
+
+
+def rows_invalid(count: int, problems: Sequence[str]) -> Invalid:
+    """What is said of rows that cannot be loaded."""
+    more = f" The first {len(problems)} of them:" if count > len(problems) else ""
+    noun = "value does" if count == 1 else "values do"
+    return Invalid(
+        "rows_invalid",
+        f"{count} {noun} not fit; nothing was loaded.{more}",
+        "Mend these and send all rows again.",
+        problems=problems,
+    )
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > MOST_BYTES:
+        raise Invalid(
+            "bad_argument",
+            f"These rows are larger than one call may load ({MOST_BYTES:,} bytes); nothing was loaded.",
+            "Send them in several calls, in a transaction if all or none are to be kept.",
+        )
+    return data
+
+
+def _as_text(kind: PgType, value: JsonValue) -> bytes:
+    return utf8((text_of(value, kind) or "").translate(_ESCAPES))
+
+
+def _line(cells: list[bytes | None]) -> bytes:
+    return b"\t".join(b"\\N" if cell is None else cell for cell in cells) + b"\n"

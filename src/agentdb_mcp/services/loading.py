@@ -1,0 +1,155 @@
+"""Bulk loading for an agent: rows into one table, judged as the insertion they are."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from typing import Final, LiteralString
+
+from agentdb_mcp.core.access import Principal, Target
+from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import Invalid
+from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue
+from agentdb_mcp.execution.catalog import Catalog
+from agentdb_mcp.execution.copying import Place
+from agentdb_mcp.execution.rows import MOST_PROBLEMS, rows_invalid
+from agentdb_mcp.execution.runner import Runner
+from agentdb_mcp.execution.transactions import Transaction
+from agentdb_mcp.services.access import AccessService
+from agentdb_mcp.services.admission import Admission
+from agentdb_mcp.services.fairness import Turns
+from agentdb_mcp.services.transactions import Transactions
+
+MOST_ROWS: Final = 100_000
+"""Of one load."""
+
+_FIND: Final[LiteralString] = """
+SELECT n.nspname, c.relname, c.relkind IN ('r', 'p', 'f'), pg_catalog.pg_table_is_visible(c.oid),
+       (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+                   a.attname, a.attgenerated <> '', a.attidentity = 'a') ORDER BY a.attnum)
+          FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+   AND (c.relname = $1 OR n.nspname || '.' || c.relname = $1)
+   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+ ORDER BY 4 DESC, 1
+ LIMIT 2
+"""
+"""What a table's name ($1) can mean: schema, name, whether it takes rows, is on the path, and its columns."""
+
+
+class LoadService:
+    """A turn, access, the table, the guard, the load: in this order, each refusing on its own."""
+
+    def __init__(
+        self,
+        access: AccessService,
+        admission: Admission,
+        runner: Runner,
+        *,
+        turns: Turns,
+        catalog: Catalog,
+        transactions: Transactions,
+    ) -> None:
+        self._access = access
+        self._admission = admission
+        self._runner = runner
+        self._turns = turns
+        self._catalog = catalog
+        self._transactions = transactions
+
+    async def load(
+        self,
+        principal: Principal,
+        kind: Kind,
+        table: str,
+        columns: Sequence[JsonValue],
+        rows: Sequence[JsonValue],
+        *,
+        asked: Asked = ALL,
+        transaction: str | None = None,
+    ) -> int:
+        """How many rows were loaded: all, or none and an error.
+
+        Raises Missing("table_not_found"), Invalid("rows_invalid") naming rows and columns whose values do not
+        fit, and SqlFailed with the row that a constraint refused.
+        """
+        names, shaped = _shape(columns, rows)
+        async with (
+            self._admission.recorded(principal, kind, "load_rows", None) as entry,
+            self._turns.turn(principal.workspace_id, asked.seconds),
+            self._transactions.use(principal, kind, transaction) as within,
+        ):
+            target = await self._access.resolve(principal, kind)
+            caps = self._admission.limits(target, asked)
+            place = await self._place(target, table, names, caps, within)
+            entry.sql = place.insertion()
+            target, approved = await self._admission.admit(principal, kind, "execute", entry.sql, entry)
+            entry.rows = await self._runner.load(target, approved, place, shaped, caps=caps, within=within)
+            return entry.rows
+
+    async def _place(
+        self, target: Target, table: str, names: Sequence[str], caps: Caps, within: Transaction | None
+    ) -> Place:
+        found = (await self._runner.read(target, _FIND, (table,), caps, within)).rows
+        if not found:
+            raise await self._catalog.missing(target, table)
+        (schema, name, takes_rows, is_visible, described), *others = found
+        if others and not is_visible:
+            raise Invalid(
+                "bad_argument",
+                f'Several schemas have a table "{table}".',
+                f"Say which one: {schema}.{name} or {others[0][0]}.{others[0][1]}.",
+            )
+        if not takes_rows:
+            raise Invalid("bad_argument", f'"{table}" is a view; only tables can be loaded.')
+        for column in names:
+            _check_column(column, table, json.loads(str(described) if described else "[]"))
+        return Place(str(schema), str(name), tuple(names))
+
+
+def _shape(
+    columns: Sequence[JsonValue], rows: Sequence[JsonValue]
+) -> tuple[list[str], list[list[JsonValue]]]:
+    """The arguments as what they must be. Raises Invalid."""
+    names = [name for name in columns if isinstance(name, str) and name]
+    if not names or len(set(names)) < len(columns):
+        raise Invalid("bad_argument", "columns must be names of columns, each once.")
+    if not 0 < len(rows) <= MOST_ROWS:
+        raise Invalid(
+            "bad_argument",
+            f"{len(rows):,} rows were given; a call loads 1 to {MOST_ROWS:,}.",
+            "Send more in several calls, in a transaction if all or none are to be kept.",
+        )
+    shaped = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
+    if len(shaped) < len(rows):
+        raise rows_invalid(len(rows) - len(shaped), _misshapen(rows, len(names)))
+    return names, shaped
+
+
+def _misshapen(rows: Sequence[JsonValue], width: int) -> list[str]:
+    problems = list[str]()
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, list):
+            problems.append(f"row {number}: not an array")
+        elif len(row) != width:
+            problems.append(f"row {number}: {len(row)} values for {width} columns")
+    return problems[:MOST_PROBLEMS]
+
+
+def _check_column(column: str, table: str, described: list[tuple[str, bool, bool]]) -> None:
+    facts = {name: (is_generated, is_identity) for name, is_generated, is_identity in described}
+    if column not in facts:
+        near = difflib.get_close_matches(column, facts, n=3) or list(facts)[:20]
+        raise Invalid(
+            "bad_argument", f'"{table}" has no column "{column}".', f"Did you mean {' or '.join(near)}?"
+        )
+    is_generated, is_identity = facts[column]
+    if is_generated or is_identity:
+        what = "computes it from other columns" if is_generated else "numbers it itself (an identity column)"
+        raise Invalid(
+            "bad_argument",
+            f'The column "{column}" takes no values: PostgreSQL {what}.',
+            "Leave it out of columns and rows.",
+        )
