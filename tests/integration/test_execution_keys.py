@@ -197,6 +197,28 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_made_again(
     assert await entries(runner, target) == 2
 
 
+async def test_a_deadline_in_mid_commit_is_a_doubt_that_the_same_call_ends(
+    runner: Runner, target: Target, admin_uri: ConnectionUri
+) -> None:
+    """The deferred key is checked by the commit, which waits for the row it points to."""
+    await runner.run(
+        target,
+        ddl("ALTER TABLE entry ADD COLUMN of int REFERENCES entry DEFERRABLE INITIALLY DEFERRED"),
+        [],
+        CAPS,
+    )
+    await make(runner, target, "first", ADD)
+    pointing = "INSERT INTO entry (what, of) VALUES ('late', 1) RETURNING what"
+    async with connected(target.writer) as holder:
+        await holder.execute("BEGIN; SELECT FROM entry WHERE id = 1 FOR UPDATE")
+        with pytest.raises(Unavailable, match="not known") as late:
+            await make(runner, target, "k", pointing, caps=Caps(seconds=1))
+    assert "Send the same call again" in late.value.hint
+    told = await make(runner, target, "k", pointing)
+    assert told.results[0].rows == (("late",),)
+    assert await entries(runner, target) == 2
+
+
 async def test_an_old_key_is_forgotten_and_the_old_ones_are_cleared_away(
     runner: Runner, target: Target
 ) -> None:

@@ -9,14 +9,14 @@ import asyncpg
 
 from agentdb_mcp.core.changes import Outcome
 from agentdb_mcp.core.consent import TooManyRows, lost_rows
-from agentdb_mcp.core.errors import AgentDbError, SqlFailed
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed, Unavailable
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call
 from agentdb_mcp.execution.counting import counts, difference
 from agentdb_mcp.execution.cutting import size
-from agentdb_mcp.execution.failures import LOST, connection_lost, translated
+from agentdb_mcp.execution.failures import LOST, translated
 from agentdb_mcp.execution.session import Session
 
 
@@ -46,13 +46,21 @@ class Atomic(Attempt[Outcome]):
     """A change of one or several steps. Nothing lasts before the commit is sent."""
 
     begins: LiteralString = "READ WRITE"
+    out_of_doubt: str = "Look at the data before running it again."
 
     def __init__(self, steps: Sequence[Step], caps: Caps) -> None:
         super().__init__(caps, reads=False, lasts=False)
         self._steps = steps
 
     def late(self) -> AgentDbError:
-        return connection_lost(in_doubt=True) if self.lasts else super().late()
+        if not self.lasts:
+            return super().late()
+        return Unavailable(
+            "database_unavailable",
+            f"The time limit of {self.caps.seconds:g} s was reached during the commit; "
+            "whether the change took effect is not known.",
+            self.out_of_doubt,
+        )
 
     async def perform(self, session: Session) -> Outcome:
         try:

@@ -168,7 +168,7 @@ SELECT DISTINCT CASE WHEN $2::bool THEN n.nspname ELSE c.relname END AS name
   JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND NOT c.relispartition
-   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions', 'agentdb')
    AND n.nspname !~ '^pg_(toast|temp)'
    AND starts_with(CASE WHEN $2::bool THEN n.nspname ELSE c.relname END, $1::text)
    AND ($3::text IS NULL OR n.nspname = $3)

@@ -63,6 +63,8 @@ _CLAIMED: Final = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 class Keyed(Atomic):
     """The key's row and the change are one transaction: there is never one without the other."""
 
+    out_of_doubt = "Send the same call again, with its idempotency_key: it gets what was done, or does it."
+
     # A second call must see what the first committed while it waited, whatever the role's default.
     begins: LiteralString = "ISOLATION LEVEL READ COMMITTED READ WRITE"
 
@@ -77,6 +79,12 @@ class Keyed(Atomic):
     def _may_repeat(self, session: Session, error: BaseException) -> bool:
         """Also when a commit was not answered: the key tells what became of it."""
         return super()._may_repeat(session, error) or (self.lasts and not session.is_flooded())
+
+    def _lost(self, session: Session) -> AgentDbError:
+        error = super()._lost(session)
+        if self.lasts:
+            error.hint = self.out_of_doubt
+        return error
 
     async def _transaction(self, session: Session) -> Outcome:
         try:

@@ -10,7 +10,7 @@ WITH relations AS (
       JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
        AND NOT c.relispartition
-       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions')
+       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions', 'agentdb')
        AND n.nspname !~ '^pg_(toast|temp)'
        AND has_schema_privilege(n.oid, 'USAGE')
        AND has_any_column_privilege(c.oid, 'SELECT')

@@ -103,10 +103,11 @@ class Entry:
         return result
 
     def changed(self, outcome: Outcome) -> Outcome:
-        """The same of several statements; of a call that was answered again it is what it is told."""
+        """The same of several statements, or of a call that was answered again and changed nothing."""
         counts = [len(each.rows) if each.affected is None else each.affected for each in outcome.results]
         self.rows = sum(counts)
         self.size = sum(each.size or 0 for each in outcome.results)
+        self.reason = "replayed" if outcome.replayed else None
         return outcome
 
     def about(self, database: ManagedDatabase) -> None:
