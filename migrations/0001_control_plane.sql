@@ -86,6 +86,7 @@ CREATE TABLE database_tombstone (
     PRIMARY KEY (id)
 ) INHERITS (managed_database);
 CREATE INDEX idx_database_tombstone_open ON database_tombstone (next_attempt_at) WHERE observed_state <> 'deleted';
+CREATE INDEX idx_database_tombstone_over ON database_tombstone (updated_at) WHERE observed_state = 'deleted';
 
 -- How long what is deleted is kept at its provider: one value for every process, and for a host's own DELETE.
 CREATE TABLE delete_policy (
@@ -97,6 +98,15 @@ INSERT INTO delete_policy DEFAULT VALUES;
 -- Whether a tombstone's database stays at the provider, paused, for now.
 CREATE FUNCTION is_kept(deleted_at timestamptz, protected boolean, delete_after timestamptz) RETURNS boolean
     LANGUAGE sql STABLE AS 'SELECT deleted_at IS NOT NULL AND (protected OR delete_after > now())';
+
+-- What a search for orphans found and no row speaks of, and since when. It is deleted only after people had the
+-- time to notice: a control plane that was restored from an old backup does not know its youngest databases.
+CREATE TABLE orphan_sighting (
+    provider text NOT NULL,
+    project_id text NOT NULL,
+    first_seen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (provider, project_id)
+);
 
 CREATE TABLE user_db_budget (
     id text PRIMARY KEY DEFAULT gen_random_uuid()::text,

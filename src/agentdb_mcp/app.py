@@ -147,6 +147,8 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         if server.embedded is not None:
             await store.give_audit_away(server.embedded.control_admin_uri)
         await store.check_keys()
+        if settings.delete_grace_hours is not None:
+            await store.set_delete_grace(settings.delete_grace_hours)
         providers = _providers(settings, server)
         for provider in providers:
             stack.push_async_callback(provider.close)

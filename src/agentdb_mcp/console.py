@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from agentdb_mcp.core.databases import ManagedDatabase
-from agentdb_mcp.entrypoints.facts import facts_of
+from agentdb_mcp.entrypoints.facts import facts_of, facts_of_removal
 
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
-    from agentdb_mcp.services.lifecycle import Receipt
+    from agentdb_mcp.services.lifecycle import Receipt, Removal
     from agentdb_mcp.settings import Settings
 
 T = TypeVar("T")
@@ -76,11 +76,13 @@ def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
             print(f"  not hardened: {step}")
 
 
-def tell_deleted(subject: str, waiting: int, *, as_json: bool) -> None:
-    """Print that it is deleted, and how many databases still are to be."""
+def tell_deleted(subject: str, removal: "Removal", *, as_json: bool) -> None:
+    """Print that it is deleted, what still waits, and until when which database can be brought back."""
     if as_json:
-        print(json.dumps({"deleted": True, "waiting": waiting}))
-    elif waiting:
-        print(f"{subject}: deleted; {waiting} database(s) still wait for the provider; {FINISHES}")
-    else:
-        print(f"{subject}: deleted")
+        print(json.dumps(facts_of_removal(removal)))
+        return
+    waits = f"; {removal.waiting} database(s) still wait for the provider; {FINISHES}"
+    print(f"{subject}: deleted{waits if removal.waiting else ''}")
+    for each in removal.recoverable:
+        until = "while it is protected" if each.until is None else f"until {moment(each.until)}"
+        print(f"  can be brought back {until}: agentdb database undelete {each.database_id}")

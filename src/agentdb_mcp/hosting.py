@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from agentdb_mcp.console import FINISHES, AsJson, line_of, run, tell, tell_deleted
+from agentdb_mcp.core.databases import ManagedDatabase
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.entrypoints.facts import facts
 
@@ -49,8 +50,8 @@ def user_plan(
 @user.command("delete")
 def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
     """Remove a user: every workspace's database first, then the shared one."""
-    waiting = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
-    tell_deleted(f"user {user_id}", waiting, as_json=as_json)
+    removal = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
+    tell_deleted(f"user {user_id}", removal, as_json=as_json)
 
 
 @workspace.command("create")
@@ -71,8 +72,8 @@ def workspace_create(
 @workspace.command("delete")
 def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
     """Remove a workspace and its agent's database."""
-    waiting = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    tell_deleted(f"workspace {workspace_id}", waiting, as_json=as_json)
+    removal = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
+    tell_deleted(f"workspace {workspace_id}", removal, as_json=as_json)
 
 
 @workspace.command("archive")
@@ -115,7 +116,7 @@ def database_list(
     """Every database there is a row for, and where it stands."""
     owner = None if user_id is None else UserId(user_id)
     for row in run(lambda app: app.lifecycle.databases(owner)):
-        print(json.dumps(facts(row)) if as_json else line_of(row))
+        _show(row, as_json=as_json)
 
 
 @database.command("pause")
@@ -136,4 +137,27 @@ def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
 def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
     """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
     receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
+    tell(f"database {database_id}", receipt, as_json=as_json)
+
+
+@database.command("protect")
+def database_protect(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Refuse to delete a database, with its workspace or its user, until it is unprotected."""
+    _show(run(lambda app: app.lifecycle.protect(DatabaseId(database_id))), as_json=as_json)
+
+
+@database.command("unprotect")
+def database_unprotect(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Undo a protection. One that is deleted already is kept for the grace period from now on."""
+    _show(run(lambda app: app.lifecycle.unprotect(DatabaseId(database_id))), as_json=as_json)
+
+
+def _show(row: ManagedDatabase, *, as_json: bool) -> None:
+    print(json.dumps(facts(row)) if as_json else line_of(row))
+
+
+@database.command("undelete")
+def database_undelete(database_id: Id, *, as_json: AsJson = False) -> None:
+    """Bring a deleted database back with its data, as long as its provider can; its credentials are new."""
+    receipt = run(lambda app: app.lifecycle.undelete(DatabaseId(database_id)))
     tell(f"database {database_id}", receipt, as_json=as_json)

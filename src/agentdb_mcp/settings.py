@@ -145,6 +145,10 @@ class Settings(BaseModel):
         default=(), validation_alias="AGENTDB_HTTP_ALLOWED_ORIGINS"
     )
     """Web pages that may send requests."""
+    delete_grace_hours: int | None = Field(
+        default=None, ge=0, le=2_160, validation_alias="AGENTDB_DELETE_GRACE_HOURS"
+    )
+    """How long deleted databases are kept, paused; None: as it was set last, at first not at all."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
         default="warning", validation_alias="AGENTDB_LOG_LEVEL"
     )

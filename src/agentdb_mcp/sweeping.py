@@ -4,25 +4,28 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from agentdb_mcp.console import moment
 from agentdb_mcp.services.sweeper import DISCARDED, Finding, Plight, Sweep
 
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
 
 
-async def sweep_and_tell(app: "App", *, dry_run: bool, as_json: bool) -> bool:
+async def sweep_and_tell(app: "App", *, dry_run: bool, at_once: bool, as_json: bool) -> bool:
     """Search for orphans and, unless it is a dry run, set right what was found. True: nothing is left."""
     async with app.trail.act("sweep") as entry:
-        swept = await app.sweeper.sweep(dry_run=dry_run)
+        swept = await app.sweeper.sweep(dry_run=dry_run, patient=not at_once)
         entry.rows = len(swept.findings)
     failed = () if dry_run else (await app.reconciler.run_due()).failed
     if as_json:
-        print(json.dumps({**asdict(swept), "dry_run": dry_run, "failed": dict(failed)}))
+        print(json.dumps({**asdict(swept), "dry_run": dry_run, "failed": dict(failed)}, default=str))
     else:
         _tell(swept, dry_run=dry_run)
         for database_id, code in failed:
             print(f"  {database_id}: {code}")
-    left = dry_run or any(each.error or each.plight is Plight.RENAMED for each in swept.findings)
+    left = dry_run or any(
+        each.error or each.spared_until or each.plight is Plight.RENAMED for each in swept.findings
+    )
     return not swept.unjudged and not failed and not (left and swept.findings)
 
 
@@ -41,6 +44,11 @@ def _deed(finding: Finding, *, dry_run: bool) -> str:
         return "left to you"
     if dry_run:
         return "nothing was done: this is a dry run"
+    if finding.spared_until:
+        return (
+            f"spared: a sweep after {moment(finding.spared_until)} deletes it."
+            " Is the control plane an old backup?"
+        )
     if finding.error:
         return f"not done: {finding.error}"
     return "deleted" if finding.plight in DISCARDED else "handed to the reconciler"

@@ -40,12 +40,15 @@ def worker() -> None:
 def sweep(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is.")] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="Delete what no row speaks of without a day's notice.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Search for databases at the provider that nobody wants, and for rows whose database is gone."""
     from agentdb_mcp.sweeping import sweep_and_tell
 
-    if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, as_json=as_json)):
+    if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, at_once=at_once, as_json=as_json)):
         raise typer.Exit(1)
 
 

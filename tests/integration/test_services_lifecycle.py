@@ -13,7 +13,7 @@ from agentdb_mcp.core.errors import Denied, Invalid, Misconfigured, Missing, Una
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.providers.server import ServerProvider
-from agentdb_mcp.services import reconciler as reconciler_module
+from agentdb_mcp.services import leasing, reconciler
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store
@@ -25,8 +25,9 @@ NOWHERE = ConnectionUri("postgresql://admin:hunter2@127.0.0.1:9/postgres?sslmode
 
 
 def lifecycle(store: Store, admin: ConnectionUri) -> LifecycleService:
-    reconciler = Reconciler(store, {"local": ServerProvider(admin, name="local")})
-    return LifecycleService(store, reconciler, provider="local")
+    return LifecycleService(
+        store, Reconciler(store, {"local": ServerProvider(admin, name="local")}), provider="local"
+    )
 
 
 @pytest.fixture
@@ -154,9 +155,9 @@ async def test_a_delete_that_the_provider_cannot_carry_out_is_kept_and_counted(
 ) -> None:
     await working.register_user(ADA)
     made = (await working.create_workspace(RESEARCH, ADA)).database
-    assert await broken.delete_workspace(RESEARCH, ADA) == 1
+    assert (await broken.delete_workspace(RESEARCH, ADA)).waiting == 1
     assert await exists(admin_uri, made.database_name)
-    assert await working.delete_workspace(RESEARCH, ADA) == 0
+    assert (await working.delete_workspace(RESEARCH, ADA)).waiting == 0
     assert not await exists(admin_uri, made.database_name)
 
 
@@ -240,8 +241,8 @@ async def test_what_does_not_exist_is_missing(working: LifecycleService) -> None
         await working.create_workspace(RESEARCH, UserId("nobody"))
     with pytest.raises(Missing):
         await working.pause(DatabaseId(secrets.token_hex(4)))
-    assert await working.delete_workspace(WorkspaceId("never"), ADA) == 0
-    assert await working.delete_user(UserId("never")) == 0
+    assert (await working.delete_workspace(WorkspaceId("never"), ADA)).waiting == 0
+    assert (await working.delete_user(UserId("never"))).waiting == 0
 
 
 async def test_another_users_workspace_is_forbidden(working: LifecycleService) -> None:
@@ -292,8 +293,9 @@ async def test_credentials_that_a_late_worker_spoiled_are_made_anew(
 async def test_a_worker_that_is_at_it_keeps_its_lease(
     store: Store, admin_uri: ConnectionUri, control_uri: ConnectionUri, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler_module, "LEASE_SECONDS", 1.0)
-    monkeypatch.setattr(reconciler_module, "RENEW_SECONDS", 0.05)
+    for module in (reconciler, leasing):
+        monkeypatch.setattr(module, "LEASE_SECONDS", 1.0)
+    monkeypatch.setattr(leasing, "RENEW_SECONDS", 0.05)
     registration = await store.register_user(ADA, plan=None, provider="local")
     slow = Delayed(admin_uri)
     working = asyncio.create_task(Reconciler(store, {"local": slow}).settle(registration.database.id))

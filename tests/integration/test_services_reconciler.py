@@ -177,7 +177,7 @@ async def test_a_users_own_database_is_never_touched(
     assert (paused.pending, paused.database.desired) == (None, Desired.PAUSED)
     await run_sql(control_uri, DUE, "UPDATE workspace_database SET observed_state = 'unknown'")
     assert (await reconciler.run_due()).done == 0
-    assert await lifecycle.delete_workspace(RESEARCH, ADA) == 0
+    assert (await lifecycle.delete_workspace(RESEARCH, ADA)).waiting == 0
     assert neon.sent() == []
     assert agents.project_id in {project.id for project in neon.projects()}
 

@@ -15,7 +15,7 @@ from agentdb_mcp.services.sweeper import Plight, Sweep, Sweeper
 from agentdb_mcp.store import Store
 from support.lives import found
 from support.neon import Neon, neon_at, neon_spec
-from support.postgres import run_sql
+from support.postgres import connected, run_sql
 from support.servers import fresh_spec, plain_administrator
 
 ADA, RESEARCH = UserId("ada"), WorkspaceId("research")
@@ -69,9 +69,29 @@ async def test_a_project_no_row_speaks_of_is_deleted_and_not_in_a_dry_run(
     made = await neon.provider.create(neon_spec())
     for dry_run in (True, False):
         assert len(neon.projects()) == 2
-        assert plights(await sweeper.sweep(dry_run=dry_run)) == [(made.project_id, Plight.NOBODYS)]
+        swept = await sweeper.sweep(dry_run=dry_run, patient=False)
+        assert plights(swept) == [(made.project_id, Plight.NOBODYS)]
     assert [each.id for each in neon.projects()] == [shared.project_id]
     assert plights(await sweeper.sweep(dry_run=False)) == []
+
+
+async def test_what_a_restored_backup_does_not_know_is_reported_for_a_day_before_it_is_deleted(
+    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase, control_uri: ConnectionUri
+) -> None:
+    """As after a restore of the control plane: a younger database has no row."""
+    made = await neon.provider.create(neon_spec())
+    for _ in range(2):
+        (finding,) = (await sweeper.sweep(dry_run=False)).findings
+        assert (finding.project_id, finding.plight) == (made.project_id, Plight.NOBODYS)
+        assert finding.spared_until is not None
+        assert len(neon.projects()) == 2
+    await run_sql(control_uri, "UPDATE orphan_sighting SET first_seen_at = now() - interval '25 hours'")
+    (finding,) = (await sweeper.sweep(dry_run=False)).findings
+    assert finding.spared_until is None
+    assert [each.id for each in neon.projects()] == [shared.project_id]
+    await sweeper.sweep(dry_run=False)
+    async with connected(control_uri) as control:
+        assert await control.fetchval("SELECT count(*) FROM orphan_sighting") == 0
 
 
 async def test_the_second_project_of_a_database_is_deleted_and_the_recorded_one_kept(
@@ -170,7 +190,7 @@ async def test_on_a_server_only_this_installations_databases_are_swept(
     sweeper = Sweeper(store, {"local": ours})
     for dry_run in (True, False):
         assert await ours.observe(orphan, None) is Observed.ACTIVE
-        swept = plights(await sweeper.sweep(dry_run=dry_run))
+        swept = plights(await sweeper.sweep(dry_run=dry_run, patient=False))
         assert swept == [(f"d_{orphan.id.replace('-', '')}", Plight.NOBODYS)]
     assert await ours.observe(orphan, None) is Observed.DELETED
     assert await theirs.observe(foreign, None) is Observed.ACTIVE
@@ -193,4 +213,4 @@ async def test_on_a_server_a_database_dropped_by_hand_is_found(
     assert swept == [(dropped.project_id, Plight.MISSING)]
     assert (await reconciler.run_due()).done == 1
     assert (await found(store, dropped.id)).observed is Observed.ACTIVE
-    assert await lifecycle.delete_user(ADA) == 0
+    assert (await lifecycle.delete_user(ADA)).waiting == 0

@@ -125,6 +125,13 @@ END NOT NULL,
     CONSTRAINT managed_database_paused_by_check CHECK ((paused_by <@ ARRAY['operator'::text, 'budget'::text, 'archived'::text]))
 );
 
+CREATE TABLE orphan_sighting (
+    provider text NOT NULL,
+    project_id text NOT NULL,
+    first_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT orphan_sighting_pkey PRIMARY KEY (provider, project_id)
+);
+
 CREATE TABLE agentdb_audit.record (
     seq bigint NOT NULL,
     at timestamp with time zone NOT NULL,
@@ -300,6 +307,8 @@ END NOT NULL,
 CREATE INDEX idx_access_token_workspace_id ON public.access_token USING btree (workspace_id);
 
 CREATE INDEX idx_database_tombstone_open ON public.database_tombstone USING btree (next_attempt_at) WHERE (observed_state <> 'deleted'::text);
+
+CREATE INDEX idx_database_tombstone_over ON public.database_tombstone USING btree (updated_at) WHERE (observed_state = 'deleted'::text);
 
 CREATE INDEX idx_host_call_begun_at ON public.host_call USING btree (begun_at);
 

@@ -183,4 +183,4 @@ class World:
     async def clear(self, place: WorkspaceId) -> None:
         """Make room for the next story."""
         async with self.process() as lifecycle:
-            assert await lifecycle.delete_workspace(place, ADA) == 0
+            assert (await lifecycle.delete_workspace(place, ADA)).waiting == 0

@@ -70,6 +70,7 @@ class Denied(AgentDbError):
             "budget_exceeded",
             "database_paused",
             "plan_too_costly",
+            "database_protected",
             "rate_limited",
         }
     )

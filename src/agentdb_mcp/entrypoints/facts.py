@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from agentdb_mcp.core.databases import ManagedDatabase
 
 if TYPE_CHECKING:  # commands that have no use for the services need not load them
-    from agentdb_mcp.services.lifecycle import Receipt
+    from agentdb_mcp.services.lifecycle import Receipt, Removal
 
 
 def facts(row: ManagedDatabase) -> dict[str, Any]:
@@ -28,3 +28,12 @@ def facts(row: ManagedDatabase) -> dict[str, Any]:
 def facts_of(receipt: "Receipt") -> dict[str, Any]:
     """What a lifecycle call left behind."""
     return {**facts(receipt.database), "pending": receipt.pending, "unhardened": receipt.unhardened}
+
+
+def facts_of_removal(removal: "Removal") -> dict[str, Any]:
+    """What a delete left behind: null for a time means for as long as it is protected."""
+    back = {
+        each.database_id: None if each.until is None else each.until.isoformat()
+        for each in removal.recoverable
+    }
+    return {"deleted": True, "waiting": removal.waiting, "recoverable_until": back}

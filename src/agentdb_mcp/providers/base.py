@@ -1,5 +1,6 @@
 """Where databases come from. Three implementations ship: embedded, a server of one's own, Neon."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -74,6 +75,13 @@ class Provider(Protocol):
         """Bring back, with its data and under its name, what somebody deleted or we had begun to delete.
 
         False: it is gone. Raises Missing where the provider cannot tell. `create` opens what is there.
+        """
+        ...
+
+    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> Mapping[str, object] | None:
+        """The last figures before a delete, in the provider's raw units. None where nothing is metered.
+
+        Raises Missing when the provider no longer tells.
         """
         ...
 

@@ -113,6 +113,11 @@ class NeonProvider:
             await self._reclaim(spec, project_id)
         return True
 
+    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> Mapping[str, object] | None:  # noqa: ARG002 - the protocol's
+        """Neon's totals of the current consumption period, which are 15 to 60 minutes behind."""
+        totals = (await self._api.project(project_id)).totals
+        return None if totals is None else totals.facts()
+
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of
         another organization sees none of ours, and making them anew would leave everybody's data behind.

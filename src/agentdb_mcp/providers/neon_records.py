@@ -2,7 +2,7 @@
 `@neondatabase/api-client` 2.7.3; docs/reference/neon.md says which operations we call.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
@@ -131,6 +131,13 @@ class Totals:
     written_data_bytes: int
     data_transfer_bytes: int
     data_storage_byte_hours: int
+
+    def facts(self) -> dict[str, object]:
+        """As JSON has it: times in ISO 8601."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
+        }
 
     @classmethod
     def of(cls, fields: Fields) -> "Totals":

@@ -136,6 +136,9 @@ class ServerProvider:
                 Names.of(spec.id).database,
             )
 
+    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> None:
+        """Nothing is metered here."""
+
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:  # noqa: ARG002 - the protocol's
         """What is there. A database that lacks a role, or whose making was cut short, counts as not there:
         `create` mends it and keeps its data.

@@ -29,6 +29,7 @@ WAYS_OUT: Final[Mapping[str, str]] = {
     "overdue": "Nobody takes it up: leave an `agentdb worker` running, or run `agentdb reconcile`.",
     "orphan": "agentdb sweep sets it right; agentdb sweep --dry-run says what it would do.",
     "audit_changeable": "A superuser gives the trail an owner of its own, once: docs/explanation/audit.md.",
+    "protected": "agentdb database undelete ID brings it back; agentdb database unprotect ID lets it go.",
     "unjudged": "Nothing follows from what the provider shows: check its key, and the control plane.",
 }
 """What kind of trouble it is -> what to do."""
@@ -74,6 +75,8 @@ class Doctor:
         if row.last_error is not None:
             words = f"failed {row.attempts} times; it is wanted {row.desired}"
             found.append(_ailment(_subject(row), row.last_error, words))
+        if row.kept and row.protected:
+            found.append(_ailment(_subject(row), "protected", "its row was deleted, and it is protected"))
         return found + (await self._unreadable(row) if row.has_credentials else [])
 
     async def _unreadable(self, row: ManagedDatabase) -> list[Ailment]:

@@ -4,8 +4,9 @@ Every call is idempotent: twice, or twice at once, is once.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from agentdb_mcp.core.databases import Desired, ManagedDatabase, PauseReason
+from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed, PauseReason
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.services.audit import OPERATOR, Trail
@@ -26,6 +27,24 @@ class Receipt:
     """None when the database is as wanted; else the code of what stands in the way for now."""
     unhardened: tuple[str, ...] = ()
     """What the provider lacked the rights to harden, in words for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recoverable:
+    """A deleted database that `undelete` brings back with its data."""
+
+    database_id: DatabaseId
+    until: datetime | None
+    """None: for as long as it is protected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a delete left behind."""
+
+    waiting: int
+    """Databases that the provider could not yet do anything about."""
+    recoverable: tuple[Recoverable, ...] = ()
 
 
 class LifecycleService:
@@ -105,17 +124,20 @@ class LifecycleService:
         return await self._settled(database.id)
 
     @recorded
-    async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> int:
-        """Tombstone first, then delete at the provider. Returns how many databases still wait for that."""
+    async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Removal:
+        """Tombstone first, then delete at the provider, at once or after the grace period.
+
+        Raises Denied (`forbidden`, `database_protected`).
+        """
         check_id("workspace", workspace_id)
         check_id("user", user_id)
-        return await self._carry_out(await self._store.delete_workspace(workspace_id, user_id))
+        return await self._removed(await self._store.delete_workspace(workspace_id, user_id))
 
     @recorded
-    async def delete_user(self, user_id: UserId) -> int:
-        """The user's workspaces, then the user. Returns how many databases wait to be deleted later."""
+    async def delete_user(self, user_id: UserId) -> Removal:
+        """The user's workspaces, then the user; nothing where it raises Denied("database_protected")."""
         check_id("user", user_id)
-        return await self._carry_out(await self._store.delete_user(user_id))
+        return await self._removed(await self._store.delete_user(user_id))
 
     @recorded
     async def archive_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> Receipt:
@@ -167,6 +189,27 @@ class LifecycleService:
             )
         return await self._settled(database_id)
 
+    @recorded
+    async def undelete(self, database_id: DatabaseId) -> Receipt:
+        """Bring a deleted database back, with its data, new credentials, and its workspace's or user's row.
+
+        Within the grace period, and at Neon for 7 days after it. A plan or a workspace's name that went with
+        the row is not brought back. Raises Missing (`database_not_found`, `user_not_found`), and
+        Denied("forbidden") when there is another database in its place.
+        """
+        await self._reconciler.graves.bring_back(database_id)
+        return await self._settled(database_id)
+
+    @recorded
+    async def protect(self, database_id: DatabaseId) -> ManagedDatabase:
+        """Have a database refuse to be deleted. A host's own DELETE then only pauses it."""
+        return await self._protect(database_id, protected=True)
+
+    @recorded
+    async def unprotect(self, database_id: DatabaseId) -> ManagedDatabase:
+        """Let a database be deleted again; one that is deleted already is kept for the grace from now on."""
+        return await self._protect(database_id, protected=False)
+
     async def databases(self, user_id: UserId | None = None) -> list[ManagedDatabase]:
         """Every database there is a row for, deleted ones included; of one user when named."""
         return await self._store.list_databases(user_id)
@@ -179,9 +222,7 @@ class LifecycleService:
 
     async def _paused_or_not(self, database: ManagedDatabase | None) -> Receipt:
         if database is None:
-            raise Missing(
-                "database_not_found", "There is no such database.", "List them: agentdb database list."
-            )
+            raise _no_database()
         return await self._settled(database.id)
 
     async def _settled(self, database_id: DatabaseId) -> Receipt:
@@ -191,6 +232,29 @@ class LifecycleService:
             return Receipt(_still_wanted(await self._store.find_by_id(database_id)), error.code)
         return Receipt(_still_wanted(settled.database), unhardened=settled.unhardened)
 
+    async def _protect(self, database_id: DatabaseId, *, protected: bool) -> ManagedDatabase:
+        database = await self._store.protect(database_id, protected=protected)
+        if database is None:
+            raise _no_database()
+        return database
+
+    async def _removed(self, database_ids: list[DatabaseId]) -> Removal:
+        waiting = await self._carry_out(database_ids)
+        now = await self._store.now()
+        rows = [await self._store.find_by_id(each) for each in database_ids]
+        return Removal(
+            waiting, tuple(found for row in rows if row and (found := self._recoverable(row, now)))
+        )
+
+    def _recoverable(self, row: ManagedDatabase, now: datetime) -> Recoverable | None:
+        longer = self._reconciler.graves.recoverable_for(row)
+        if row.kept:
+            until = None if row.protected or row.delete_after is None else row.delete_after + longer
+            return Recoverable(row.id, until)
+        if row.observed is Observed.DELETED and row.project_id is not None and longer:
+            return Recoverable(row.id, now + longer)
+        return None
+
     async def _carry_out(self, database_ids: list[DatabaseId]) -> int:
         waiting = 0
         for database_id in database_ids:
@@ -199,6 +263,10 @@ class LifecycleService:
             except AgentDbError:
                 waiting += 1
         return waiting
+
+
+def _no_database() -> Missing:
+    return Missing("database_not_found", "There is no such database.", "List them: agentdb database list.")
 
 
 def _still_wanted(database: ManagedDatabase | None) -> ManagedDatabase:

@@ -5,31 +5,26 @@ what is to be done, and whoever comes next finishes it.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from agentdb_mcp.core.databases import (
+    Action,
     DatabaseSpec,
     Lease,
     ManagedDatabase,
     Provisioned,
 )
-from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
-from agentdb_mcp.services.steps import next_action, take
+from agentdb_mcp.services.graves import Graves
+from agentdb_mcp.services.leasing import BUSY_POLL_SECONDS, LEASE_SECONDS, busy, held
+from agentdb_mcp.services.steps import next_action, provider_of, take
 from agentdb_mcp.store import Store
-
-LEASE_SECONDS: Final = 15.0
-"""How long a database stays with a worker that is not heard of, because it was killed."""
-
-RENEW_SECONDS: Final = 5.0
-"""How often a worker that is at it says so."""
 
 STEP_SECONDS: Final = 100.0
 """How long the provider may take for one step."""
@@ -40,11 +35,13 @@ AT_ONCE: Final = 4
 MOVED_AT_ONCE: Final = 100
 """At most so many databases follow their workspaces to another owner in one pass."""
 
+USAGE_ATTEMPTS: Final = 8
+"""A delete that failed so often, over some minutes, goes on without the last figures: a database that nobody
+wants costs more than a gap in what it cost.
+"""
+
 UNSEEN_SECONDS: Final = 6 * 3600.0
 """A database that is as wanted is looked at again after so long: somebody may have deleted it by hand."""
-
-BUSY_POLL_SECONDS: Final = 0.05
-"""How often we look again while another process holds the lease."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +74,7 @@ class Reconciler:
         self._store = store
         self._providers = providers
         self._step_seconds = step_seconds
+        self.graves = Graves(store, providers)
 
     async def run_due(self, *, at_once: int = AT_ONCE) -> Outcome:
         """One pass over every database that is due now, each tried once. Failures are recorded, backed off
@@ -116,11 +114,7 @@ class Reconciler:
             async with asyncio.timeout(timeout):
                 return await self._settle(database_id)
         except TimeoutError:
-            raise Unavailable(
-                "provider_unavailable",
-                "The database is still being prepared by another process.",
-                "Try again in a minute; `agentdb reconcile` finishes it as well.",
-            ) from None
+            raise busy() from None
 
     async def _settle(self, database_id: DatabaseId) -> Settled:
         unhardened: tuple[str, ...] = ()
@@ -166,8 +160,8 @@ class Reconciler:
     async def _look_at(self, database: ManagedDatabase, lease: Lease) -> bool:
         spec = await self._spec(database)
         try:
-            async with self._held(database, lease), asyncio.timeout(self._step_seconds):
-                observed = await self._provider(database.provider).observe(spec, database.project_id)
+            async with held(self._store, database.id, lease), asyncio.timeout(self._step_seconds):
+                observed = await provider_of(self._providers, database).observe(spec, database.project_id)
         except (AgentDbError, TimeoutError) as error:  # the provider's trouble, not this database's
             _log.warning("database %s could not be looked at: %s", database.id, type(error).__name__)
             observed = database.observed
@@ -193,9 +187,11 @@ class Reconciler:
             raise
 
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
-        provider, spec = self._provider(database.provider), await self._spec(database)
+        provider, spec = provider_of(self._providers, database), await self._spec(database)
         try:
-            async with self._held(database, lease), asyncio.timeout(self._step_seconds):
+            async with held(self._store, database.id, lease), asyncio.timeout(self._step_seconds):
+                if next_action(database) is Action.DELETE:
+                    await self._keep_final_usage(provider, spec, database, lease)
                 result = await take(provider, spec, database)
         except TimeoutError:
             raise Unavailable(
@@ -207,6 +203,24 @@ class Reconciler:
         await self._store.record_observed(database.id, result, lease)
         return ()
 
+    async def _keep_final_usage(
+        self, provider: Provider, spec: DatabaseSpec, database: ManagedDatabase, lease: Lease
+    ) -> None:
+        """What was used is known to nobody after the delete: asked for first, and again, but not for ever."""
+        if database.project_id is None:
+            return
+        try:
+            usage = await provider.final_usage(spec, database.project_id)
+        except Missing as error:
+            usage = {"missing": error.code}
+        except AgentDbError as error:
+            if database.attempts < USAGE_ATTEMPTS:
+                raise
+            _log.warning("database %s is deleted without its last figures: %s", database.id, error.code)
+            usage = {"missing": error.code}
+        if usage is not None:
+            await self._store.record_final_usage(database.id, usage, lease)
+
     async def _record_provisioned(self, database: ManagedDatabase, made: Provisioned, lease: Lease) -> None:
         """A lease that was lost on the way (a process that was stopped, a machine asleep) does harm here:
         the passwords just set are not the ones that the other worker recorded. New ones are made.
@@ -215,32 +229,6 @@ class Reconciler:
             _log.warning("database %s: the lease was lost, its credentials are made anew", database.id)
             await self._store.forget_credentials(database.id)
 
-    @asynccontextmanager
-    async def _held(self, database: ManagedDatabase, lease: Lease) -> AsyncGenerator[None]:
-        """Renews the lease as long as the block takes."""
-        renewing = asyncio.create_task(self._renew(database, lease))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            await asyncio.wait([renewing])
-
-    async def _renew(self, database: ManagedDatabase, lease: Lease) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            with contextlib.suppress(AgentDbError):  # the next time may go better; else the record notices
-                await self._store.renew(database.id, lease, seconds=LEASE_SECONDS)
-
     async def _spec(self, database: ManagedDatabase) -> DatabaseSpec:
         plan_of_owner = await self._store.plan_of(database.user_id)
         return DatabaseSpec(database.id, database.kind, plan_of_owner, database.project_id)
-
-    def _provider(self, name: str) -> Provider:
-        try:
-            return self._providers[name]
-        except KeyError:
-            raise Misconfigured(
-                "settings_invalid",
-                f"A database belongs to the provider '{name}', which this process is not set up for.",
-                "Start with the settings it was made with: AGENTDB_PROVIDER, AGENTDB_CONTROL_URL.",
-            ) from None

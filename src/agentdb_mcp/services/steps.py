@@ -1,5 +1,7 @@
 """One step towards what is wanted of a database: which one, and how it is taken at the provider."""
 
+from collections.abc import Mapping
+
 from agentdb_mcp.core.databases import (
     Action,
     DatabaseSpec,
@@ -9,7 +11,7 @@ from agentdb_mcp.core.databases import (
     Provisioned,
     plan,
 )
-from agentdb_mcp.core.errors import Missing, Unavailable
+from agentdb_mcp.core.errors import Misconfigured, Missing, Unavailable
 from agentdb_mcp.providers.base import Provider
 
 
@@ -71,3 +73,15 @@ def _handle(database: ManagedDatabase) -> str:
             "provider_unavailable", "The provider's handle of this database is not recorded yet."
         )
     return database.project_id
+
+
+def provider_of(providers: Mapping[str, Provider], database: ManagedDatabase) -> Provider:
+    """Where that database lies. Raises Misconfigured when this process is not set up for it."""
+    try:
+        return providers[database.provider]
+    except KeyError:
+        raise Misconfigured(
+            "settings_invalid",
+            f"This process is not set up for the provider '{database.provider}' that a database belongs to.",
+            "Start with the settings it was made with: AGENTDB_PROVIDER, AGENTDB_CONTROL_URL.",
+        ) from None

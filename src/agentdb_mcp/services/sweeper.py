@@ -1,15 +1,18 @@
 """The search for orphans: what a provider has and nobody wants, and what is recorded and not there.
 
 Before anything is made at a provider its row is written, and a row that goes leaves a tombstone. So what is
-ours there and no row speaks of is nobody's. Rows are read before the provider is asked and again afterwards:
-only what holds at both times is judged.
+ours there and no row speaks of is nobody's, or the control plane was restored from a backup older than it:
+such a one is reported for a day before it is deleted. Rows are read before the provider is asked and again
+afterwards: only what holds at both times is judged.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
-from agentdb_mcp.core.databases import Desired, ManagedDatabase
+from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Census, Owned, Provider
@@ -26,8 +29,11 @@ class Plight(StrEnum):
     RENAMED = "in use, and named as if we had deleted it: give it its name back at the provider"
 
 
+NOTICE: Final = timedelta(days=1)
+"""How long what no row speaks of is reported before it is deleted: time to notice that rows are missing."""
+
 DISCARDED = frozenset({Plight.NOBODYS, Plight.DOUBLE})
-"""Deleted at the provider at once. The others are left to the reconciler, or to people."""
+"""Deleted at the provider. The others are left to the reconciler, or to people."""
 
 DOUBTED = frozenset({Plight.UNDEAD, Plight.MISSING})
 """Their rows are no longer believed, so that the reconciler sets them right."""
@@ -43,6 +49,8 @@ class Finding:
     plight: Plight
     error: str | None = None
     """The code of what kept us from doing something about it."""
+    spared_until: datetime | None = None
+    """It was not seen for long enough: a search after this deletes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,8 @@ class Sweeper:
         self._store = store
         self._providers = providers
 
-    async def sweep(self, *, dry_run: bool, only: str | None = None) -> Sweep:
-        """Search everywhere, or at `only` one provider.
+    async def sweep(self, *, dry_run: bool, only: str | None = None, patient: bool = True) -> Sweep:
+        """Search everywhere, or at `only` one provider. `patient`: what no row speaks of is spared for a day.
 
         Raises Unavailable or Misconfigured when a provider does not answer.
         """
@@ -76,18 +84,34 @@ class Sweeper:
                 continue
             kept = {key: row for key, row in rows.items() if before.get(key) == row}
             found = [*_unwanted(provider.name, census.owned, rows), *_missing(census.owned, kept)]
-            findings += found if dry_run else await self._act(provider, census.owned, found)
+            if not dry_run:
+                spared = await self._spare(provider, found) if patient else found
+                found = await self._act(provider, census.owned, spared)
+            findings += found
         return Sweep(tuple(findings), tuple(unjudged))
 
     async def _rows(self, provider: Provider) -> dict[DatabaseId, ManagedDatabase]:
         rows = await self._store.list_databases(None)
         return {row.id: row for row in rows if row.provider == provider.name}
 
+    async def _spare(self, provider: Provider, found: list[Finding]) -> list[Finding]:
+        nobodys = [each.project_id for each in found if each.plight is Plight.NOBODYS]
+        seen = await self._store.sight_orphans(provider.name, nobodys)
+        now = await self._store.now()
+        return [
+            replace(each, spared_until=ripe)
+            if each.plight is Plight.NOBODYS and (ripe := seen[each.project_id] + NOTICE) > now
+            else each
+            for each in found
+        ]
+
     async def _act(self, provider: Provider, owned: tuple[Owned, ...], found: list[Finding]) -> list[Finding]:
         await self._store.doubt([each.database_id for each in found if each.plight in DOUBTED])
         projects = {each.project_id: each for each in owned}
         return [
-            await _discarded(provider, projects[each.project_id], each) if each.plight in DISCARDED else each
+            await _discarded(provider, projects[each.project_id], each)
+            if each.plight in DISCARDED and each.spared_until is None
+            else each
             for each in found
         ]
 
@@ -117,7 +141,7 @@ async def _discarded(provider: Provider, owned: Owned, finding: Finding) -> Find
     try:
         await provider.discard(owned)
     except AgentDbError as error:
-        return Finding(finding.provider, finding.project_id, finding.database_id, finding.plight, error.code)
+        return replace(finding, error=error.code)
     return finding
 
 
@@ -136,8 +160,8 @@ def _unwanted(
 def _judge(owned: Owned, row: ManagedDatabase | None, there: set[str]) -> Plight | None:
     if row is None:
         return Plight.NOBODYS
-    if row.desired is Desired.DELETED:
-        return Plight.UNDEAD
+    if row.desired is Desired.DELETED:  # else it is kept for its grace, or the reconciler is at it
+        return Plight.UNDEAD if row.observed is Observed.DELETED else None
     if row.project_id == owned.project_id:
         return Plight.RENAMED if owned.marked else None
     # While a database is being made its projects are the reconciler's to choose from.

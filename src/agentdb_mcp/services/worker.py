@@ -68,6 +68,7 @@ class Worker:
         if outcome.done:
             _log.info("reconciled %s", outcome.done)
         await self._reconciler.look(limit=LOOKS_PER_ROUND)
+        await self._reconciler.graves.purge()
         await self._prune()
 
     async def _prune(self) -> None:

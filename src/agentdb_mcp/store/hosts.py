@@ -96,18 +96,23 @@ class Hosts(Facet):
     async def delete_workspace(self, workspace_id: WorkspaceId, user_id: UserId) -> list[DatabaseId]:
         """Remove the workspace; its databases that now wait to be deleted, from an earlier try as well.
 
-        Raises Denied("forbidden") when the workspace is another user's.
+        Raises Denied: `forbidden` when the workspace is another user's, `database_protected`.
         """
         async with self._control_plane.transaction() as connection:
             with _deleting():
+                await _check_unprotected(connection, None, workspace_id)
                 await check_owner(connection, workspace_id, user_id)
                 await connection.execute(query("delete_workspace"), workspace_id, user_id)
             return await _waiting(connection, None, workspace_id)
 
     async def delete_user(self, user_id: UserId) -> list[DatabaseId]:
-        """Remove the user and its workspaces; the databases that now wait to be deleted."""
+        """Remove the user and its workspaces; the databases that now wait to be deleted.
+
+        Raises Denied("database_protected") when any of its databases is protected, and removes nothing then.
+        """
         async with self._control_plane.transaction() as connection:
             with _deleting():
+                await _check_unprotected(connection, user_id, None)
                 for name in ("delete_workspaces", "delete_plans", "delete_user"):
                     await connection.execute(query(name), user_id)
             return await _waiting(connection, user_id, None)
@@ -139,6 +144,18 @@ def no_user() -> Missing:
     return Missing(
         "user_not_found", "There is no such user.", "Register the user first: agentdb user create ID."
     )
+
+
+async def _check_unprotected(
+    connection: Connection, user_id: UserId | None, workspace_id: WorkspaceId | None
+) -> None:
+    rows = await connection.fetch(query("protected_databases"), user_id, workspace_id)
+    if rows:
+        raise Denied(
+            "database_protected",
+            f"Nothing was deleted: protected against it is {', '.join(row['id'] for row in rows)}.",
+            "When it is meant: agentdb database unprotect ID, then delete again.",
+        )
 
 
 async def _waiting(

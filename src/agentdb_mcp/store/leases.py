@@ -43,9 +43,7 @@ class Leases(Facet):
 
     async def claim_one(self, database_id: DatabaseId, *, seconds: float) -> Claim | None:
         """One database, ahead of its time; None when it needs nothing or somebody works on it."""
-        async with self._control_plane.connection() as connection:
-            row = await connection.fetchrow(query("claim_one"), database_id, seconds)
-        return None if row is None else _claim(row)
+        return await self._claim_one("claim_one", database_id, seconds)
 
     async def record_provisioned(
         self, database_id: DatabaseId, provisioned: Provisioned, lease: Lease
@@ -91,6 +89,11 @@ class Leases(Facet):
     async def release(self, database_id: DatabaseId, lease: Lease) -> bool:
         """Give the lease back undone."""
         return await self._record("release", database_id, lease)
+
+    async def _claim_one(self, name: str, database_id: DatabaseId, seconds: float) -> Claim | None:
+        async with self._control_plane.connection() as connection:
+            row = await connection.fetchrow(query(name), database_id, seconds)
+        return None if row is None else _claim(row)
 
     async def _record(self, name: str, database_id: DatabaseId, lease: Lease, *values: Any) -> bool:
         async with self._control_plane.connection() as connection:

@@ -181,6 +181,95 @@ DELETE FROM managed_database WHERE id = $1 AND desired_state <> 'deleted'
 DELETE FROM managed_database
  WHERE id = $1 AND desired_state <> 'deleted' AND writer_connection_uri IS NULL
 
+-- name: protected_databases
+-- Those of a workspace, or of a user and the user's workspaces, that refuse to be deleted. $1 user or NULL,
+-- $2 workspace or NULL
+SELECT id FROM managed_database AS d
+ WHERE protected AND deleted_at IS NULL
+   AND (user_id = $1 OR workspace_id = $2
+        OR EXISTS (SELECT FROM workspace AS w WHERE w.id = d.workspace_id AND w.owner_id = $1))
+ ORDER BY id
+
+-- name: protect
+-- Of a tombstone as well; its grace begins anew when the protection ends. $1 database, $2 whether
+UPDATE managed_database
+   SET protected = $2, updated_at = now(),
+       delete_after = CASE WHEN deleted_at IS NULL THEN NULL WHEN protected AND NOT $2
+                           THEN now() + (SELECT grace FROM delete_policy) ELSE delete_after END
+ WHERE id = $1 AND (deleted_at IS NULL OR neon_project_id IS NOT NULL)
+RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
+
+-- name: set_delete_grace
+-- $1 hours
+UPDATE delete_policy SET grace = make_interval(hours => $1) WHERE grace <> make_interval(hours => $1)
+
+-- name: claim_tombstone
+-- To bring its database back. $1 database, $2 seconds of the lease
+UPDATE database_tombstone
+   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
+       observed_state = 'unknown'
+ WHERE id = $1 AND neon_project_id IS NOT NULL AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
+
+-- name: revive_global_database
+-- From its tombstone; nothing when the user has another by now. $1 database
+INSERT INTO user_global_database (
+    id, user_id, provider, neon_project_id, neon_branch_id, database_name, current_period_cost_cents,
+    last_consumption_sync, created_at, updated_at, paused_by, protected
+)
+SELECT id, user_id, provider, neon_project_id, neon_branch_id, database_name, current_period_cost_cents,
+    last_consumption_sync, created_at, now(), paused_by, protected
+  FROM database_tombstone WHERE id = $1
+ON CONFLICT (user_id) DO NOTHING
+RETURNING id
+
+-- name: revive_agent_database
+-- The same for a workspace's. $1 database
+INSERT INTO workspace_database (
+    id, user_id, workspace_id, provider, neon_project_id, neon_branch_id, database_name, current_period_cost_cents,
+    last_consumption_sync, created_at, updated_at, paused_by, protected
+)
+SELECT id, user_id, workspace_id, provider, neon_project_id, neon_branch_id, database_name, current_period_cost_cents,
+    last_consumption_sync, created_at, now(), paused_by, protected
+  FROM database_tombstone WHERE id = $1
+ON CONFLICT (workspace_id) DO NOTHING
+RETURNING id
+
+-- name: delete_tombstone
+-- $1 database
+DELETE FROM database_tombstone WHERE id = $1
+
+-- name: record_final_usage
+-- $1 database, $2 lease, $3 figures, or why there are none
+UPDATE database_tombstone
+   SET final_usage = CASE WHEN $3::jsonb ? 'missing' THEN coalesce(final_usage, $3::jsonb) ELSE $3::jsonb END,
+       last_consumption_sync = CASE WHEN $3::jsonb ? 'missing' THEN last_consumption_sync ELSE now() END
+ WHERE id = $1 AND lease_token = $2
+RETURNING id
+
+-- name: purge_tombstones
+-- $1 days since the provider's database was gone, $2 limit
+DELETE FROM database_tombstone WHERE id IN (
+    SELECT id FROM database_tombstone
+     WHERE observed_state = 'deleted' AND updated_at < now() - make_interval(days => $1)
+       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+     ORDER BY updated_at
+     LIMIT $2
+       FOR UPDATE SKIP LOCKED)
+RETURNING id
+
+-- name: forget_orphans
+-- Those that are no longer there. $1 provider, $2 projects that are
+DELETE FROM orphan_sighting WHERE provider = $1 AND NOT project_id = ANY ($2::text[])
+
+-- name: sight_orphans
+-- $1 provider, $2 projects
+INSERT INTO orphan_sighting (provider, project_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING
+
+-- name: orphans
+-- $1 provider
+SELECT project_id, first_seen_at FROM orphan_sighting WHERE provider = $1
+
 -- name: waiting_tombstones
 -- Databases that are wanted gone and may still be there. $1 user or NULL, $2 workspace or NULL
 SELECT id FROM database_tombstone

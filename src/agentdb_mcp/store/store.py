@@ -20,11 +20,22 @@ from agentdb_mcp.store.queries import query
 from agentdb_mcp.store.rotation import Rotations
 from agentdb_mcp.store.schemas import Schemas
 from agentdb_mcp.store.tokens import Tokens
+from agentdb_mcp.store.tombstones import Tombstones
 from agentdb_mcp.store.workspaces import Workspaces
 
 
 class Store(
-    Hosts, Workspaces, Databases, Imports, Credentials, Rotations, Schemas, Tokens, Audits, HostCalls
+    Hosts,
+    Workspaces,
+    Databases,
+    Imports,
+    Tombstones,
+    Credentials,
+    Rotations,
+    Schemas,
+    Tokens,
+    Audits,
+    HostCalls,
 ):
     """Everything that is asked of the control plane.
 

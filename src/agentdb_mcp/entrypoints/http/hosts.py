@@ -20,7 +20,7 @@ from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import DatabaseId, TokenId, UserId, WorkspaceId
 from agentdb_mcp.core.tokens import Scope
 from agentdb_mcp.entrypoints.asgi import caller_of
-from agentdb_mcp.entrypoints.facts import facts, facts_of
+from agentdb_mcp.entrypoints.facts import facts, facts_of, facts_of_removal
 from agentdb_mcp.entrypoints.http.answers import status_of
 from agentdb_mcp.entrypoints.http.gateway import Front
 from agentdb_mcp.entrypoints.http.revealing import revealed, shown
@@ -158,7 +158,7 @@ async def _change_plan(desk: Desk, ask: _Ask) -> Answer:
 
 
 async def _delete_user(desk: Desk, ask: _Ask) -> Answer:
-    return {"deleted": True, "waiting": await desk.lifecycle.delete_user(ask.user)}
+    return facts_of_removal(await desk.lifecycle.delete_user(ask.user))
 
 
 async def _databases(desk: Desk, ask: _Ask) -> Answer:
@@ -174,7 +174,7 @@ async def _delete_workspace(desk: Desk, ask: _Ask) -> Answer:
     owner = ask.request.query_params.get("user")
     if not owner:
         raise Invalid("bad_argument", "The owner is not named.", "Add ?user=ID.")
-    return {"deleted": True, "waiting": await desk.lifecycle.delete_workspace(ask.workspace, UserId(owner))}
+    return facts_of_removal(await desk.lifecycle.delete_workspace(ask.workspace, UserId(owner)))
 
 
 async def _archive(desk: Desk, ask: _Ask) -> Answer:
