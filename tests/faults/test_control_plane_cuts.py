@@ -15,7 +15,7 @@ from agentdb_mcp.store import Keys, Store
 from support.servers import cut_after
 from support.worlds import STORIES, World
 
-DRAWN = 4
+DRAWN = 1
 """Points of each story in a common run."""
 
 
@@ -27,8 +27,8 @@ async def cut(world: World, keys: Keys, story: str, point: int, caplog: pytest.L
         theirs = await Store.open(wire, keys)
         reached = True
         with contextlib.suppress(AgentDbError):
-            async with world.process(theirs) as lifecycle:
-                await act(lifecycle, place)
+            async with world.process(theirs) as process:
+                await act(process, place)
                 reached = any(row.attempts for row in await world.rows())
         await theirs.close()
     try:

@@ -15,7 +15,7 @@ from support.worlds import STORIES, World
 
 KILLED = "killed"
 KINDS = [*Fault, KILLED]
-DRAWN = 5
+DRAWN = 2
 """Points of each story in a common run."""
 
 
@@ -24,8 +24,8 @@ async def points_of(world: World, story: str) -> int:
     *before, act = STORIES[story]
     place = await world.prepare(tuple(before))
     world.neon.sent()
-    async with world.process() as lifecycle:
-        await act(lifecycle, place)
+    async with world.process() as process:
+        await act(process, place)
     count = len(world.neon.sent())
     await world.clear(place)
     return count

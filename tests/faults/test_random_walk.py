@@ -7,9 +7,20 @@ import pytest
 
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.fake_neon.faults import Fault
-from support.worlds import World, create, delete, pause, resume
+from support.worlds import (
+    World,
+    archive,
+    create,
+    delete,
+    delete_later,
+    pause,
+    restore,
+    resume,
+    transfer,
+    undelete,
+)
 
-ACTS = (create, create, pause, resume, delete)
+ACTS = (create, create, pause, resume, archive, restore, transfer, delete, delete_later, undelete)
 
 
 async def walk(world: World, seed: int, steps: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,12 +1,13 @@
 """Servers that the provider's contract is held against: by version, and by the rights of the administrator."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -122,6 +123,7 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
     parts = dsn.arguments(server.reveal())
     left = messages
     opened: list[asyncio.StreamWriter] = []
+    serving: list[asyncio.Task[None]] = []
 
     async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter, *, counted: bool) -> None:
         nonlocal left
@@ -139,8 +141,10 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
             target.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(cast("asyncio.Task[None]", asyncio.current_task()))
+        opened.append(writer)
         behind_reader, behind_writer = await asyncio.open_connection(parts["host"], parts["port"])
-        opened.extend((writer, behind_writer))
+        opened.append(behind_writer)
         await asyncio.gather(
             forward(reader, behind_writer, counted=True), forward(behind_reader, writer, counted=False)
         )
@@ -153,3 +157,9 @@ async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[Conne
         front.close()
         for each in opened:
             each.close()
+        # A socket is closed by the loop's next turn, and one that was still being opened has yet to be.
+        await asyncio.gather(*serving, return_exceptions=True)
+        for each in opened:
+            each.close()
+            with contextlib.suppress(ConnectionError):
+                await each.wait_closed()

@@ -21,38 +21,101 @@ from support.neon import IMPATIENT_SECONDS, PATIENT_SECONDS, Neon
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 
-ADA = UserId("ada")
+ADA, BEN = UserId("ada"), UserId("ben")
 LATER = (
     "UPDATE managed_database SET next_attempt_at = now(), lease_expires_at = least(lease_expires_at, now())"
 )
 """Every back-off and every lease has run out."""
 
-Act = Callable[[LifecycleService, WorkspaceId], Awaitable[object]]
+GRACE_IS_OVER = "UPDATE database_tombstone SET delete_after = least(delete_after, now())"
 
 
-async def create(lifecycle: LifecycleService, place: WorkspaceId) -> object:
-    return await lifecycle.create_workspace(place, ADA)
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a process of its own works with."""
+
+    lifecycle: LifecycleService
+    reconciler: Reconciler
+    sweeper: Sweeper
+    store: Store
+    neon: Neon
+
+    async def database_of(self, place: WorkspaceId) -> ManagedDatabase | None:
+        """The workspace's database that is wanted, or else the last one that is not."""
+        rows = [row for row in await self.lifecycle.databases() if row.workspace_id == place]
+        return max(rows, key=lambda row: row.desired is not Desired.DELETED, default=None)
+
+    async def owner_of(self, place: WorkspaceId) -> UserId:
+        return await self.store.workspace_owner(place) or ADA
 
 
-async def delete(lifecycle: LifecycleService, place: WorkspaceId) -> object:
-    return await lifecycle.delete_workspace(place, ADA)
+Act = Callable[[Process, WorkspaceId], Awaitable[object]]
 
 
-async def pause(lifecycle: LifecycleService, place: WorkspaceId) -> object:
-    row = await database_of(lifecycle, place)
-    return row and await lifecycle.pause(row.id)
+async def create(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.create_workspace(place, await process.owner_of(place))
 
 
-async def resume(lifecycle: LifecycleService, place: WorkspaceId) -> object:
-    row = await database_of(lifecycle, place)
-    return row and await lifecycle.resume(row.id)
+async def delete(process: Process, place: WorkspaceId) -> object:
+    await process.store.set_delete_grace(0)
+    return await process.lifecycle.delete_workspace(place, await process.owner_of(place))
 
 
-async def database_of(lifecycle: LifecycleService, place: WorkspaceId) -> ManagedDatabase | None:
-    rows = await lifecycle.databases()
-    return next(
-        (row for row in rows if row.workspace_id == place and row.desired is not Desired.DELETED), None
-    )
+async def delete_later(process: Process, place: WorkspaceId) -> object:
+    await process.store.set_delete_grace(24)
+    return await process.lifecycle.delete_workspace(place, await process.owner_of(place))
+
+
+async def undelete(process: Process, place: WorkspaceId) -> object:
+    row = await process.database_of(place)
+    return row and await process.lifecycle.undelete(row.id)
+
+
+async def pause(process: Process, place: WorkspaceId) -> object:
+    row = await process.database_of(place)
+    return row and await process.lifecycle.pause(row.id)
+
+
+async def resume(process: Process, place: WorkspaceId) -> object:
+    row = await process.database_of(place)
+    return row and await process.lifecycle.resume(row.id)
+
+
+async def archive(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.archive_workspace(place, await process.owner_of(place))
+
+
+async def restore(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.restore_workspace(place, await process.owner_of(place))
+
+
+async def transfer(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.transfer_workspace(place, await process.owner_of(place), BEN)
+
+
+async def change_plan(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.change_plan(await process.owner_of(place), "team")
+
+
+async def settle_in(process: Process, place: WorkspaceId) -> object:
+    """A user of the workspace's own."""
+    await process.lifecycle.register_user(UserId(place))
+    return await process.lifecycle.create_workspace(place, UserId(place))
+
+
+async def leave(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.delete_user(UserId(place))
+
+
+async def double(process: Process, place: WorkspaceId) -> object:
+    """A second project of the database's, as a doubled request leaves it."""
+    row = await process.database_of(place)
+    return row and await process.neon.api.create_project({"name": f"agentdb-{row.kind}-{row.id}"})
+
+
+async def sweep(process: Process, _: WorkspaceId) -> object:
+    await process.sweeper.sweep(dry_run=False)
+    return await process.reconciler.run_due()
 
 
 STORIES: dict[str, tuple[Act, ...]] = {
@@ -60,6 +123,14 @@ STORIES: dict[str, tuple[Act, ...]] = {
     "pause": (create, pause),
     "resume": (create, pause, resume),
     "delete": (create, delete),
+    "archive": (create, archive),
+    "restore": (create, archive, restore),
+    "transfer": (create, transfer),
+    "change of plan": (create, change_plan),
+    "delete later": (create, delete_later),
+    "undelete": (create, delete, undelete),
+    "delete a user": (settle_in, leave),
+    "sweep": (create, double, sweep),
 }
 """What leads there, and last what is disturbed."""
 
@@ -78,28 +149,29 @@ class World:
     """Every password there ever was."""
 
     @asynccontextmanager
-    async def process(
-        self, store: Store | None = None, *, patient: bool = True
-    ) -> AsyncIterator[LifecycleService]:
+    async def process(self, store: Store | None = None, *, patient: bool = True) -> AsyncIterator[Process]:
         """A process of its own, so to say, with a control plane it may lose."""
         seconds = PATIENT_SECONDS if patient else IMPATIENT_SECONDS
         async with self.neon.another(request_seconds=seconds) as provider:
             theirs = store or self.store
-            yield LifecycleService(theirs, Reconciler(theirs, {"neon": provider}), provider="neon")
+            reconciler = Reconciler(theirs, {"neon": provider})
+            lifecycle = LifecycleService(theirs, reconciler, provider="neon")
+            yield Process(lifecycle, reconciler, Sweeper(theirs, {"neon": provider}), theirs, self.neon)
 
     async def begin(self) -> None:
-        """The user's shared database is there before everything and must be after it."""
-        async with self.process() as lifecycle:
-            await lifecycle.register_user(ADA)
+        """The users' shared databases are there before everything and must be after it."""
+        async with self.process() as process:
+            await process.lifecycle.register_user(ADA)
+            await process.lifecycle.register_user(BEN, plan="pro")
 
     async def prepare(self, acts: tuple[Act, ...]) -> WorkspaceId:
         """A new workspace, brought to where the story begins; its database holds something."""
         place = WorkspaceId(f"place-{len(self.places)}")
         self.places.append(place)
-        async with self.process() as lifecycle:
+        async with self.process() as process:
             for act in acts:
-                await act(lifecycle, place)
-                if act is create:
+                await act(process, place)
+                if act in {create, settle_in}:
                     (row,) = [row for row in await self.rows() if row.workspace_id == place]
                     writer, _ = await self.store.open_credentials(row.id)
                     await run_sql(writer, "CREATE TABLE kept AS SELECT 7 AS answer")
@@ -111,9 +183,9 @@ class World:
         faults = self.neon.fake.faults
         faults.skip(point)
         faults.add(fault)
-        async with self.process(patient=fault is not Fault.SLOW) as lifecycle:
+        async with self.process(patient=fault is not Fault.SLOW) as process:
             with contextlib.suppress(AgentDbError):
-                await act(lifecycle, place)
+                await act(process, place)
         faults.rules.clear()
         faults.skip(0)
 
@@ -123,8 +195,8 @@ class World:
         reached = len(faults.requests) + point + 1
         faults.skip(point)
         faults.add(Fault.SLOW)
-        async with self.process() as lifecycle:
-            acting = asyncio.ensure_future(act(lifecycle, place))
+        async with self.process() as process:
+            acting = asyncio.ensure_future(act(process, place))
             while len(faults.requests) < reached and not acting.done():  # noqa: ASYNC110 - no event to wait for
                 await asyncio.sleep(0.002)
             acting.cancel()
@@ -134,14 +206,12 @@ class World:
 
     async def heal(self) -> None:
         """Time passes, and workers come by: to a fixpoint, with what Neon held back in between."""
-        async with self.neon.another() as provider:
-            reconciler = Reconciler(self.store, {"neon": provider})
-            sweeper = Sweeper(self.store, {"neon": provider})
+        async with self.process() as process:
             for _ in range(8):
                 await run_sql(self.control, LATER)
-                outcome = await reconciler.run_due()
+                outcome = await process.reconciler.run_due()
                 await self.neon.fake.do_postponed()
-                swept = await sweeper.sweep(dry_run=False)
+                swept = await process.sweeper.sweep(dry_run=False)
                 assert swept.unjudged == ()
                 if not outcome.failed and not outcome.done and not swept.findings:
                     return
@@ -154,14 +224,21 @@ class World:
         """The promise: one live project for each live owner, none for a deleted one, and nothing lost."""
         rows = await self.rows()
         live = [row for row in rows if row.desired is not Desired.DELETED]
+        kept = [row for row in rows if row.kept]
         projects = {project.id: project.name for project in self.neon.projects()}
-        assert projects == {row.project_id: f"agentdb-{row.kind}-{row.id}" for row in live}
-        assert {row.observed for row in rows if row.desired is Desired.DELETED} <= {Observed.DELETED}
-        assert [row.workspace_id for row in live].count(None) == 1, "the shared database stays"
+        assert projects == {row.project_id: f"agentdb-{row.kind}-{row.id}" for row in live + kept}
+        assert {row.observed for row in kept} <= {Observed.PAUSED}
+        gone = [row for row in rows if row.desired is Desired.DELETED and not row.kept]
+        assert {row.observed for row in gone} <= {Observed.DELETED}
         for row in live:
             await self._check_usable(row)
         async with connected(self.control) as control:
-            assert await control.fetchval("SELECT count(*) FROM user_db_budget") == 1
+            users = {row["id"] for row in await control.fetch('SELECT id FROM "user"')}
+            assert sorted(row.user_id for row in live if row.workspace_id is None) == sorted(users)
+            budgets = await control.fetch("SELECT user_id FROM user_db_budget")
+            assert {row["user_id"] for row in budgets} == users
+            owners = dict(await control.fetch("SELECT id, owner_id FROM workspace"))
+            assert owners == {row.workspace_id: row.user_id for row in live if row.workspace_id}
             assert (
                 await control.fetchval("SELECT count(*) FROM managed_database WHERE lease_token <> ''") == 0
             )
@@ -182,5 +259,11 @@ class World:
 
     async def clear(self, place: WorkspaceId) -> None:
         """Make room for the next story."""
-        async with self.process() as lifecycle:
-            assert (await lifecycle.delete_workspace(place, ADA)).waiting == 0
+        await run_sql(self.control, GRACE_IS_OVER)
+        async with self.process() as process:
+            await delete(process, place)
+            await leave(process, place)
+            assert (await process.reconciler.run_due()).failed == ()
+        assert place not in {
+            row.workspace_id for row in await self.rows() if row.observed is not Observed.DELETED
+        }
