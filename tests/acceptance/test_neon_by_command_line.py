@@ -55,7 +55,19 @@ def test_an_agent_works_on_its_own_neon_project_until_it_is_deleted(home: Path, 
         agentdb("database", "pause", agent)
         refused = host.call("query", sql="SELECT body FROM notes")
         assert "paused" in json.dumps(refused)
+        assert "archived" in agentdb("workspace", "archive", place, "--user", user)
         agentdb("database", "resume", agent)
+        assert "archived" in json.dumps(host.call("query", sql="SELECT body FROM notes"))
+        agentdb("workspace", "restore", place, "--user", user)
+        assert "kept at Neon" in json.dumps(host.call("query", sql="SELECT body FROM notes"))
+        agentdb("database", "protect", agent)
+        protected = run_agentdb(home, "workspace", "delete", place, "--user", user, **neon)
+        assert (protected.returncode, "error database_protected" in protected.stderr) == (1, True)
+        agentdb("database", "unprotect", agent)
+        deleted = agentdb("workspace", "delete", place, "--user", user)
+        assert f"agentdb database undelete {agent}" in deleted
+        assert "forbidden" in json.dumps(host.call("query", sql="SELECT body FROM notes"))
+        agentdb("database", "undelete", agent)
         assert "kept at Neon" in json.dumps(host.call("query", sql="SELECT body FROM notes"))
         assert "NEON_API_KEY" not in host.stderr
 

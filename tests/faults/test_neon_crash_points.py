@@ -7,6 +7,8 @@ A few points and faults, drawn by a seed, in every run; all of them with every o
 import itertools
 import logging
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,10 @@ from support.worlds import STORIES, World
 
 KILLED = "killed"
 KINDS = [*Fault, KILLED]
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/explanation/lifecycle.md").read_text()
+DOCUMENTED = dict(re.findall(r"^\| ([a-z ]+) \| (\d+) \|$", PAGE, re.MULTILINE))
+"""Story -> how many requests it makes."""
 DRAWN = 2
 """Points of each story in a common run."""
 
@@ -55,9 +61,21 @@ async def test_the_promise_holds_whatever_goes_wrong_at_neon(
     world: World, story: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    cases = list(itertools.product(range(await points_of(world, story)), KINDS))
+    points = await points_of(world, story)
+    assert points == int(DOCUMENTED[story]), "docs/explanation/lifecycle.md says otherwise"
+    cases = list(itertools.product(range(points), KINDS))
     for point, kind in random.Random(story).sample(cases, DRAWN):
         await go_through(world, story, point, kind, caplog)
+
+
+def test_the_pages_state_the_points_and_faults_there_are() -> None:
+    assert set(DOCUMENTED) == set(STORIES)
+    points = sum(map(int, DOCUMENTED.values()))
+    said = (
+        f"{points} requests to Neon; each with {len(KINDS)} kinds of failure is {points * len(KINDS)} cases"
+    )
+    assert said in (ROOT / "README.md").read_text()
+    assert said.replace(" to Neon", "") in PAGE
 
 
 @pytest.mark.fuzz

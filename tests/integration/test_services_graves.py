@@ -161,7 +161,7 @@ async def test_a_protected_database_refuses_to_be_deleted_and_outlives_its_row(
     assert (kept.kept, kept.protected, kept.observed) == (True, True, Observed.PAUSED)
     providers = {"neon": neon.provider}
     ailments = await Doctor(store, providers, Sweeper(store, providers)).examine()
-    assert [(each.code, agents.id in each.subject) for each in ailments] == [("protected", True)]
+    assert [each.code for each in ailments if agents.id in each.subject] == ["protected"]
     await lifecycle.unprotect(agents.id)
     assert (await reconciler.run_due()).done == 1
     assert (await found(store, agents.id)).observed is Observed.DELETED

@@ -126,7 +126,7 @@ STORIES: dict[str, tuple[Act, ...]] = {
     "archive": (create, archive),
     "restore": (create, archive, restore),
     "transfer": (create, transfer),
-    "change of plan": (create, change_plan),
+    "change of plan": (settle_in, change_plan),
     "delete later": (create, delete_later),
     "undelete": (create, delete, undelete),
     "delete a user": (settle_in, leave),
