@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs instead of words for people.")]
+
+Key = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="Your own name for this call: with it, the call counts once."),
+]
 
 FINISHES: Final = "`agentdb reconcile` finishes it"
 
@@ -44,6 +49,21 @@ def run(work: "Callable[[App], Awaitable[T]]") -> T:
     return asyncio.run(inside())
 
 
+def do(
+    key: str | None, asked: Sequence[str], work: "Callable[[App], Awaitable[T]]", say: Callable[[T], str]
+) -> None:
+    """Do one thing and print what came of it; repeated with its key, print what came of it then."""
+
+    async def once(app: "App") -> str:
+        async def act() -> dict[str, str]:
+            return {"said": say(await work(app))}
+
+        answer, _ = await app.once.call(key, {"command": list(asked)}, act)
+        return answer["said"]
+
+    print(run(once))
+
+
 def line_of(row: ManagedDatabase) -> str:
     """For people."""
     owner = f"user {row.user_id}" + (f", workspace {row.workspace_id}" if row.workspace_id else "")
@@ -62,27 +82,25 @@ def moment(when: datetime | None) -> str:
     return "-" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def tell(subject: str, receipt: "Receipt", *, as_json: bool) -> None:
-    """Print what a lifecycle call left behind."""
+def told(subject: str, receipt: "Receipt", *, as_json: bool) -> str:
+    """What a lifecycle call left behind."""
     row = receipt.database
     if as_json:
-        print(json.dumps(facts_of(receipt)))
-    elif receipt.pending:
-        print(f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {FINISHES}")
-    else:
-        by = f" by {', '.join(row.paused_by)}" if row.paused_by else ""
-        print(f"{subject}: {row.kind} database {row.id} is {row.desired}{by}")
-        for step in receipt.unhardened:
-            print(f"  not hardened: {step}")
+        return json.dumps(facts_of(receipt))
+    if receipt.pending:
+        return f"{subject}: {row.kind} database {row.id} is pending ({receipt.pending}); {FINISHES}"
+    by = f" by {', '.join(row.paused_by)}" if row.paused_by else ""
+    steps = [f"  not hardened: {step}" for step in receipt.unhardened]
+    return "\n".join([f"{subject}: {row.kind} database {row.id} is {row.desired}{by}", *steps])
 
 
-def tell_deleted(subject: str, removal: "Removal", *, as_json: bool) -> None:
-    """Print that it is deleted, what still waits, and until when which database can be brought back."""
+def told_deleted(subject: str, removal: "Removal", *, as_json: bool) -> str:
+    """That it is deleted, what still waits, and until when which database can be brought back."""
     if as_json:
-        print(json.dumps(facts_of_removal(removal)))
-        return
+        return json.dumps(facts_of_removal(removal))
     waits = f"; {removal.waiting} database(s) still wait for the provider; {FINISHES}"
-    print(f"{subject}: deleted{waits if removal.waiting else ''}")
+    lines = [f"{subject}: deleted{waits if removal.waiting else ''}"]
     for each in removal.recoverable:
         until = "while it is protected" if each.until is None else f"until {moment(each.until)}"
-        print(f"  can be brought back {until}: agentdb database undelete {each.database_id}")
+        lines.append(f"  can be brought back {until}: agentdb database undelete {each.database_id}")
+    return "\n".join(lines)

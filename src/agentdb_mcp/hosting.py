@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agentdb_mcp.console import FINISHES, AsJson, line_of, run, tell, tell_deleted
+from agentdb_mcp.console import FINISHES, AsJson, Key, do, line_of, run, told, told_deleted
 from agentdb_mcp.core.databases import ManagedDatabase
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.entrypoints.facts import facts
@@ -26,10 +26,15 @@ def user_create(
     plan: Annotated[str | None, typer.Option(help="free, pro, team or enterprise.")] = None,
     *,
     as_json: AsJson = False,
+    key: Key = None,
 ) -> None:
     """Register a user: the shared database and the budget row. Fails when either cannot be made."""
-    receipt = run(lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan))
-    tell(f"user {user_id}", receipt, as_json=as_json)
+    do(
+        key,
+        ("user create", user_id, plan or ""),
+        lambda app: app.lifecycle.register_user(UserId(user_id), plan=plan),
+        lambda receipt: told(f"user {user_id}", receipt, as_json=as_json),
+    )
 
 
 @user.command("plan")
@@ -38,20 +43,28 @@ def user_plan(
     plan: Annotated[str, typer.Argument(help="free, pro, team or enterprise.")],
     *,
     as_json: AsJson = False,
+    key: Key = None,
 ) -> None:
     """Put a user on another plan, and fit the user's databases to it."""
-    waiting = run(lambda app: app.lifecycle.change_plan(UserId(user_id), plan))
-    if as_json:
-        print(json.dumps({"plan": plan, "waiting": waiting}))
-    else:
-        print(f"user {user_id}: plan {plan}" + (f"; {waiting} database(s): {FINISHES}" if waiting else ""))
+
+    def say(waiting: int) -> str:
+        if as_json:
+            return json.dumps({"plan": plan, "waiting": waiting})
+        return f"user {user_id}: plan {plan}" + (f"; {waiting} database(s): {FINISHES}" if waiting else "")
+
+    asked = ("user plan", user_id, plan)
+    do(key, asked, lambda app: app.lifecycle.change_plan(UserId(user_id), plan), say)
 
 
 @user.command("delete")
-def user_delete(user_id: Id, *, as_json: AsJson = False) -> None:
+def user_delete(user_id: Id, *, as_json: AsJson = False, key: Key = None) -> None:
     """Remove a user: every workspace's database first, then the shared one."""
-    removal = run(lambda app: app.lifecycle.delete_user(UserId(user_id)))
-    tell_deleted(f"user {user_id}", removal, as_json=as_json)
+    do(
+        key,
+        ("user delete", user_id),
+        lambda app: app.lifecycle.delete_user(UserId(user_id)),
+        lambda removal: told_deleted(f"user {user_id}", removal, as_json=as_json),
+    )
 
 
 @workspace.command("create")
@@ -61,33 +74,54 @@ def workspace_create(
     name: Annotated[str, typer.Option(help="A name for people.")] = "",
     *,
     as_json: AsJson = False,
+    key: Key = None,
 ) -> None:
     """Create a workspace and its agent's database; pending when the database cannot be made now."""
-    receipt = run(
-        lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name)
+    do(
+        key,
+        ("workspace create", workspace_id, user_id, name),
+        lambda app: app.lifecycle.create_workspace(WorkspaceId(workspace_id), UserId(user_id), name=name),
+        lambda receipt: told(f"workspace {workspace_id}", receipt, as_json=as_json),
     )
-    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
 
 
 @workspace.command("delete")
-def workspace_delete(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+def workspace_delete(
+    workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False, key: Key = None
+) -> None:
     """Remove a workspace and its agent's database."""
-    removal = run(lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    tell_deleted(f"workspace {workspace_id}", removal, as_json=as_json)
+    do(
+        key,
+        ("workspace delete", workspace_id, user_id),
+        lambda app: app.lifecycle.delete_workspace(WorkspaceId(workspace_id), UserId(user_id)),
+        lambda removal: told_deleted(f"workspace {workspace_id}", removal, as_json=as_json),
+    )
 
 
 @workspace.command("archive")
-def workspace_archive(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+def workspace_archive(
+    workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False, key: Key = None
+) -> None:
     """Pause a workspace's database until the workspace is restored; its data is kept."""
-    receipt = run(lambda app: app.lifecycle.archive_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+    do(
+        key,
+        ("workspace archive", workspace_id, user_id),
+        lambda app: app.lifecycle.archive_workspace(WorkspaceId(workspace_id), UserId(user_id)),
+        lambda receipt: told(f"workspace {workspace_id}", receipt, as_json=as_json),
+    )
 
 
 @workspace.command("restore")
-def workspace_restore(workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False) -> None:
+def workspace_restore(
+    workspace_id: Id, user_id: UserOption, *, as_json: AsJson = False, key: Key = None
+) -> None:
     """Undo an archiving. What was paused for another reason stays paused."""
-    receipt = run(lambda app: app.lifecycle.restore_workspace(WorkspaceId(workspace_id), UserId(user_id)))
-    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
+    do(
+        key,
+        ("workspace restore", workspace_id, user_id),
+        lambda app: app.lifecycle.restore_workspace(WorkspaceId(workspace_id), UserId(user_id)),
+        lambda receipt: told(f"workspace {workspace_id}", receipt, as_json=as_json),
+    )
 
 
 @workspace.command("transfer")
@@ -97,14 +131,17 @@ def workspace_transfer(
     taker: Annotated[str, typer.Option("--to", help="The host's id of the new owner.")],
     *,
     as_json: AsJson = False,
+    key: Key = None,
 ) -> None:
     """Give a workspace and its database to another registered user, whose plan then holds for it."""
-    receipt = run(
+    do(
+        key,
+        ("workspace transfer", workspace_id, user_id, taker),
         lambda app: app.lifecycle.transfer_workspace(
             WorkspaceId(workspace_id), UserId(user_id), UserId(taker)
-        )
+        ),
+        lambda receipt: told(f"workspace {workspace_id}", receipt, as_json=as_json),
     )
-    tell(f"workspace {workspace_id}", receipt, as_json=as_json)
 
 
 @database.command("list")
@@ -123,21 +160,21 @@ def database_list(
 def database_pause(database_id: Id, *, as_json: AsJson = False) -> None:
     """Refuse every statement on a database from now on; its data is kept."""
     receipt = run(lambda app: app.lifecycle.pause(DatabaseId(database_id)))
-    tell(f"database {database_id}", receipt, as_json=as_json)
+    print(told(f"database {database_id}", receipt, as_json=as_json))
 
 
 @database.command("resume")
 def database_resume(database_id: Id, *, as_json: AsJson = False) -> None:
     """Undo a pause. One whose workspace is archived, or whose budget is spent, stays paused."""
     receipt = run(lambda app: app.lifecycle.resume(DatabaseId(database_id)))
-    tell(f"database {database_id}", receipt, as_json=as_json)
+    print(told(f"database {database_id}", receipt, as_json=as_json))
 
 
 @database.command("mend")
 def database_mend(database_id: Id, *, as_json: AsJson = False) -> None:
     """Go over a database's roles and rights again and make its credentials anew; its data is kept."""
     receipt = run(lambda app: app.lifecycle.mend(DatabaseId(database_id)))
-    tell(f"database {database_id}", receipt, as_json=as_json)
+    print(told(f"database {database_id}", receipt, as_json=as_json))
 
 
 @database.command("protect")
@@ -160,4 +197,4 @@ def _show(row: ManagedDatabase, *, as_json: bool) -> None:
 def database_undelete(database_id: Id, *, as_json: AsJson = False) -> None:
     """Bring a deleted database back with its data, as long as its provider can; its credentials are new."""
     receipt = run(lambda app: app.lifecycle.undelete(DatabaseId(database_id)))
-    tell(f"database {database_id}", receipt, as_json=as_json)
+    print(told(f"database {database_id}", receipt, as_json=as_json))

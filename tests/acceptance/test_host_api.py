@@ -98,7 +98,11 @@ def test_the_life_of_a_workspace(
     token = host.done("POST", f"workspaces/{place}/tokens", {"days": 1, "label": "its agent"})
     assert token["token"].startswith("adb_")
     assert host.done("DELETE", f"tokens/{token['id']}") == {"revoked": True}
+    assert host.done("POST", f"databases/{agent['id']}/protect")["protected"]
+    assert host.refused("DELETE", f"workspaces/{place}?user={ben}") == (403, "database_protected")
+    assert not host.done("POST", f"databases/{agent['id']}/unprotect")["protected"]
     assert host.done("DELETE", f"workspaces/{place}?user={ben}")["deleted"]
+    assert host.refused("POST", f"databases/{agent['id']}/undelete")[0] == 404, "nothing keeps it here"
     for user in (ada, ben):
         assert host.done("DELETE", f"users/{user}")["deleted"]
     exported = agentdb("audit", "export", "--user", ben)

@@ -150,3 +150,20 @@ def test_both_console_scripts_are_the_same_program(agentdb: Cli) -> None:
         script = Path(sys.executable).with_name(name)
         said = subprocess.run([script, "version"], capture_output=True, text=True, check=True, timeout=60)
         assert said.stdout == agentdb("version").stdout
+
+
+def test_a_command_with_a_key_counts_once_however_late_it_is_repeated(agentdb: Cli, user: str) -> None:
+    place, key = f"place-{user}", f"key-{user}"
+    create = ("workspace", "create", place, "--user", user, "--idempotency-key", key)
+    first = agentdb(*create)
+    assert first.returncode == 0, first.stderr
+    assert agentdb("workspace", "delete", place, "--user", user).returncode == 0
+    again = agentdb(*create)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    rows = [
+        json.loads(line) for line in agentdb("database", "list", "--user", user, "--json").stdout.splitlines()
+    ]
+    assert [row["wanted"] for row in rows if row["workspace"] == place] == ["deleted"]
+    other = agentdb("workspace", "create", place + "-2", "--user", user, "--idempotency-key", key)
+    assert other.returncode == 1
+    assert "error idempotency_conflict" in other.stderr

@@ -144,6 +144,9 @@ def _routes(desk: Desk) -> list[Route]:
         route("POST", "/api/databases/{database}/pause", _pause),
         route("POST", "/api/databases/{database}/resume", _resume),
         route("POST", "/api/databases/{database}/mend", _mend),
+        route("POST", "/api/databases/{database}/protect", _protect),
+        route("POST", "/api/databases/{database}/unprotect", _unprotect),
+        route("POST", "/api/databases/{database}/undelete", _undelete),
         Route("/api/workspaces/{workspace}/tokens", _new_token(desk), methods=["POST"]),
         Route("/api/tokens/{token}", _old_token(desk), methods=["DELETE"]),
     ]
@@ -200,6 +203,18 @@ async def _pause(desk: Desk, ask: _Ask) -> Answer:
 
 async def _resume(desk: Desk, ask: _Ask) -> Answer:
     return facts_of(await desk.lifecycle.resume(ask.database))
+
+
+async def _protect(desk: Desk, ask: _Ask) -> Answer:
+    return facts(await desk.lifecycle.protect(ask.database))
+
+
+async def _unprotect(desk: Desk, ask: _Ask) -> Answer:
+    return facts(await desk.lifecycle.unprotect(ask.database))
+
+
+async def _undelete(desk: Desk, ask: _Ask) -> Answer:
+    return facts_of(await desk.lifecycle.undelete(ask.database))
 
 
 async def _mend(desk: Desk, ask: _Ask) -> Answer:
