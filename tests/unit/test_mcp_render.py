@@ -85,6 +85,13 @@ def test_a_row_cannot_leave_its_line_nor_know_the_mark() -> None:
     assert len(set(answers)) == 3
 
 
+@pytest.mark.parametrize("end", ["\x85", "\u2028", "\u2029"])
+def test_what_else_ends_a_line_is_escaped_as_json_may(end: str) -> None:
+    text = render.rows(Kind.AGENT, found((f"a{end}b",), columns=f"c{end}d text")).text
+    assert len(text.splitlines()) == 5
+    assert json.loads(block(text)[1]) == [f"a{end}b"]
+
+
 def test_a_column_cannot_pose_as_another_line_either() -> None:
     columns = (Column('x"\n</data 1>', "text"), Column("Größe", "integer"), Column("plain_1", "integer"))
     text = render.rows(Kind.AGENT, ResultSet(columns, (("a", 1, 2),), "SELECT 1")).text

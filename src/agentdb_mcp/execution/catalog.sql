@@ -47,7 +47,9 @@ SELECT l.nspname, l.relname, l.relkind::text, size.estimated_rows, size.bytes, l
        (SELECT json_agg(DISTINCT h.attname) FROM columns h WHERE h.attrelid = l.oid)
   FROM listed l
   LEFT JOIN LATERAL (
-    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_stat_get_live_tuples(p.oid) END)::int8
+    -- Before the first ANALYZE statistics that say 0 of a table that has pages are late: nothing is known.
+    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples WHEN pg_relation_size(p.oid) = 0 THEN 0
+                    ELSE nullif(pg_stat_get_live_tuples(p.oid), 0) END)::int8
                AS estimated_rows,
            sum(pg_total_relation_size(p.oid))::int8 AS bytes
       FROM (SELECT l.oid AS relid UNION SELECT relid FROM pg_partition_tree(l.oid)) part
@@ -153,7 +155,9 @@ SELECT n.nspname, c.relname, c.relkind::text, size.estimated_rows, size.bytes, o
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN LATERAL (
-    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples ELSE pg_stat_get_live_tuples(p.oid) END)::int8
+    -- Before the first ANALYZE statistics that say 0 of a table that has pages are late: nothing is known.
+    SELECT sum(CASE WHEN p.reltuples > 0 THEN p.reltuples WHEN pg_relation_size(p.oid) = 0 THEN 0
+                    ELSE nullif(pg_stat_get_live_tuples(p.oid), 0) END)::int8
                AS estimated_rows,
            sum(pg_total_relation_size(p.oid))::int8 AS bytes
       FROM (SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) part

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic_core import to_json
 
-from agentdb_mcp.core.results import CHARACTERS_PER_TOKEN, Caps, Cell, Column, CutCell, CutText
+from agentdb_mcp.core.results import CHARACTERS_PER_TOKEN, LINE_ENDS, Caps, Cell, Column, CutCell, CutText
 from agentdb_mcp.execution.cells import NARROW_WIDTH
 
 Rows = tuple[tuple[Cell, ...], ...]
@@ -74,12 +74,16 @@ def _fitting(rows: Rows, most_bytes: int, most_characters: int) -> tuple[Rows, L
     for number, row in enumerate(rows):
         encoded = to_json(row)
         bytes_left -= len(encoded) + 1
-        characters_left -= (len(encoded) if encoded.isascii() else len(encoded.decode())) + 1
+        characters_left -= (len(encoded) if encoded.isascii() else _written(encoded.decode())) + 1
         if bytes_left < 0:
             return rows[:number], "bytes"
         if characters_left < 0 and number:
             return rows[:number], "tokens"
     return rows, "bytes"
+
+
+def _written(text: str) -> int:
+    return len(text) + (_WORST - 1) * sum(map(text.count, LINE_ENDS))
 
 
 def size(rows: Rows) -> int:

@@ -18,13 +18,17 @@ _STOPPED = frozenset({"57014", "25P04"})
 _GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "53300"})
 """The server shuts down, starts up, drops the database, or has no connection left."""
 
-_IN_TRANSACTION = "25001"
-"""active_sql_transaction: VACUUM, CREATE INDEX CONCURRENTLY and the like begin and end their own."""
-
 _ALONE = (
     "This command makes transactions of its own: send it alone as `sql`, without `statements`, "
     "idempotency_key, dry_run and transaction."
 )
+
+_WAIT = "Another call or an open transaction holds it: commit or end that one, or try again in a moment."
+_AGAIN = "Others changed the same rows meanwhile: run it again."
+
+_HINTS = {"25001": _ALONE, "55P03": _WAIT, "40P01": _AGAIN, "40001": _AGAIN}
+"""SQLSTATE -> what to do: active_sql_transaction (VACUUM, CREATE INDEX CONCURRENTLY and the like begin and
+end their own), lock_not_available, deadlock_detected, serialization_failure."""
 
 _READ_ONLY = "25006"
 """read_only_sql_transaction: what looks like a read called something that writes."""
@@ -101,9 +105,7 @@ def translated(error: asyncpg.PostgresError, *, reads: bool = False) -> AgentDbE
         return timed_out()
     if state in _GOING_AWAY:
         return connection_lost(in_doubt=False)
-    if state == _IN_TRANSACTION:
-        return _refused(error, _ALONE)
-    return _refused(error, _CALL_IT if reads and state == _READ_ONLY else "")
+    return _refused(error, _CALL_IT if reads and state == _READ_ONLY else _HINTS.get(state, ""))
 
 
 def connection_lost(*, in_doubt: bool) -> Unavailable:

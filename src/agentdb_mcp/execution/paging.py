@@ -41,6 +41,7 @@ def changed() -> Missing:
     """What is said when a reading cannot go on where it was cut."""
     return Missing(
         "cursor_expired",
-        "The statement no longer gives the rows it gave before: the data changed, or its order is left open.",
+        "The statement no longer gives the rows it gave before: "
+        "the data or the columns changed, or its order is left open.",
         "Run it again. ORDER BY a unique key and WHERE key > the last one goes on whatever changes.",
     )

@@ -26,8 +26,15 @@ _ANEW: Final = "Nothing of it was kept: begin a new one and run its statements a
 
 
 def transaction_expired() -> Missing:
-    """What is said of every handle that leads to no open transaction of the caller's."""
-    return Missing("transaction_expired", "There is no such open transaction here: it has ended.", _ANEW)
+    """What is said of every handle that leads to no open transaction of the caller's, and never to one.
+
+    A process that was started anew cannot know whether it was committed.
+    """
+    return Missing(
+        "transaction_expired",
+        "There is no such open transaction here: it has ended, or never was.",
+        "Unless it was committed, nothing of it was kept: then begin a new one and run its statements again.",
+    )
 
 
 class Transaction:

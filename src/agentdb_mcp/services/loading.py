@@ -141,10 +141,9 @@ def _misshapen(rows: Sequence[JsonValue], width: int) -> list[str]:
 def _check_column(column: str, table: str, described: list[tuple[str, bool, bool]]) -> None:
     facts = {name: (is_generated, is_identity) for name, is_generated, is_identity in described}
     if column not in facts:
-        near = difflib.get_close_matches(column, facts, n=3) or list(facts)[:20]
-        raise Invalid(
-            "bad_argument", f'"{table}" has no column "{column}".', f"Did you mean {' or '.join(near)}?"
-        )
+        near = difflib.get_close_matches(column, facts, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(list(facts)[:20])}."
+        raise Invalid("bad_argument", f'"{table}" has no column "{column}".', hint)
     is_generated, is_identity = facts[column]
     if is_generated or is_identity:
         what = "computes it from other columns" if is_generated else "numbers it itself (an identity column)"

@@ -47,7 +47,7 @@ class Planner:
             raise Invalid(
                 "bad_argument",
                 "Only SELECT, INSERT, UPDATE, DELETE, MERGE and CREATE TABLE AS have a plan.",
-                "Send the statement itself, without EXPLAIN.",
+                "Send such a statement itself, without EXPLAIN; what others would do a dry_run tells.",
             )
         measured = await self._pace(target)
         return await self._read(target, sql, params, measured.work_memory), measured

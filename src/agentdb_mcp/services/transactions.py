@@ -6,7 +6,7 @@ whether the database is still its owner's to use.
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Final
 
 from agentdb_mcp.core.access import Principal, Target
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import AgentDbError, Denied, Invalid, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Denied, Invalid, Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.execution.transactions import Transaction, not_kept, transaction_expired
@@ -28,6 +28,9 @@ ROOM: Final = 2
 
 MOST_OPEN: Final = {Kind.AGENT: ROOM, Kind.GLOBAL: 1}
 """On one database, from this process. A global one's pool is small: every agent's process has one."""
+
+_REMEMBERED: Final = 1_000
+"""Commits of which it is known that they were made: a commit whose answer was lost is sent again."""
 
 _NET: Final = timedelta(seconds=5)
 """How much later than we the server ends a transaction that is not used."""
@@ -86,6 +89,7 @@ class Transactions:
         self._held: dict[str, _Held] = {}
         self._places: Counter[DatabaseId] = Counter()
         self._rollbacks: set[asyncio.Task[None]] = set()
+        self._committed: deque[tuple[Principal, str]] = deque(maxlen=_REMEMBERED)
 
     async def begin(self, principal: Principal, kind: Kind) -> Begun:
         """A new one. Raises Denied("rate_limited") when as many are open as may be."""
@@ -128,11 +132,14 @@ class Transactions:
                 self._rest(handle)
 
     async def commit(self, principal: Principal, kind: Kind, handle: str) -> None:
-        """Keeps what was done in it, all or nothing."""
+        """Keeps what was done in it, all or nothing. Sent again after it succeeded, it has succeeded."""
+        if (principal, handle) in self._committed:
+            return
         recorded = self._trail.call(principal, kind, "transaction commit")
         async with recorded, self.use(principal, kind, handle) as transaction:
             if transaction is not None:
                 await transaction.commit()
+                self._committed.append((principal, handle))
 
     async def roll_back(self, principal: Principal, kind: Kind, handle: str) -> None:
         """Undoes what was done in it, also when the database is closed to the caller by now."""
@@ -159,6 +166,8 @@ class Transactions:
 
     def _find(self, principal: Principal, kind: Kind, handle: str) -> _Held:
         held = self._held.get(handle)
+        if (principal, handle) in self._committed:
+            raise _was_committed()
         if held is None or held.principal != principal:
             raise transaction_expired()
         if held.ends <= self._clock() and not held.transaction.is_busy:
@@ -209,6 +218,14 @@ class Transactions:
     async def _roll_back(self, held: _Held) -> None:
         await held.transaction.roll_back()
         self._places[held.target.database_id] -= 1
+
+
+def _was_committed() -> Missing:
+    return Missing(
+        "transaction_expired",
+        "This transaction was committed: it has ended, and all of its changes were kept.",
+        "Do not run its statements again; what else is to be done needs a new one.",
+    )
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

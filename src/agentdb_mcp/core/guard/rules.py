@@ -52,7 +52,7 @@ _ALL: Final = (
     Rule(
         "statement.many",
         "The text holds {found} statements, and each call takes one.",
-        "Send them one call at a time, or join data-modifying steps in one statement with WITH.",
+        "Send them as `statements`, all or none, or one call at a time.",
     ),
     Rule(
         "statement.unknown",
@@ -62,13 +62,13 @@ _ALL: Final = (
     Rule(
         "statement.transaction",
         "{found} is refused: each call is one transaction of its own.",
-        "Leave it out: a statement that fails changes nothing. Join steps in one statement with WITH.",
+        "Leave it out. For steps that belong together send `statements`, or call the tool `transaction`.",
     ),
     Rule("statement.session", "{found} is refused: nothing of a session outlives the call.", "{instead}"),
     Rule(
         "statement.copy",
         "COPY is refused: this connection carries statements and rows, not files or streams.",
-        "Read with SELECT; write with INSERT and several rows of VALUES.",
+        "Read with SELECT; write many rows with the tool `load_rows`.",
     ),
     Rule("statement.server", "{found} is refused: it reaches beyond this database.", "{instead}"),
     Rule("statement.command", "{found} is refused by the policy {policy}.", "{instead}"),

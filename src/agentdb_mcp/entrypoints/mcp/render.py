@@ -12,7 +12,7 @@ from agentdb_mcp.core.changes import Outcome, Touched
 from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.results import Cell, CutText, ResultSet
+from agentdb_mcp.core.results import LINE_ENDS, Cell, CutText, ResultSet
 from agentdb_mcp.services.transactions import Begun
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
@@ -153,7 +153,10 @@ def data_block(content: Sequence[str]) -> str:
     if not content:
         return ""
     mark = secrets.token_hex(3)
-    return "\n".join((f"<data {mark}>", *content, f"</data {mark}>"))
+    block = "\n".join((f"<data {mark}>", *content, f"</data {mark}>"))
+    for end in LINE_ENDS:  # they stand in quotes only
+        block = block.replace(end, f"\\u{ord(end):04x}")
+    return block
 
 
 def name_text(name: str) -> str:
