@@ -172,6 +172,36 @@ def test_rows_are_counted_over_all_statements_and_within_a_held_transaction(aski
     assert count(asking) == 16
 
 
+def test_no_other_tool_insert_or_deferred_trigger_carries_rows_past_the_count(asking: Host) -> None:
+    wipe = "DELETE FROM customer WHERE id > 0"
+    mark = f"mark_{asking.era}"
+    later = "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wiped_later()"
+    body = f"LANGUAGE plpgsql AS 'BEGIN {wipe}; RETURN NULL; END'"
+    for sql in (
+        f"CREATE TABLE {mark} (n int)",
+        f"CREATE OR REPLACE FUNCTION wiped() RETURNS int {body}",
+        f"CREATE OR REPLACE FUNCTION wiped_later() RETURNS trigger {body}",
+        "CREATE OR REPLACE VIEW wiping AS SELECT wiped() AS n",
+        f"CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON {mark} {later}",
+    ):
+        assert not asking.call("execute_ddl", sql=sql)["isError"]
+    assert not asking.call("execute", sql=f"INSERT INTO {mark} VALUES (1)")["isError"]
+    for tool, arguments in (
+        ("execute_ddl", {"statements": [{"sql": wipe}, {"sql": "CREATE TABLE never (n int)"}]}),
+        ("execute_ddl", {"sql": "CREATE TABLE never AS SELECT wiped() AS n"}),
+        ("execute_ddl", {"sql": "CREATE TABLE never AS SELECT n FROM wiping"}),
+        ("execute_ddl", {"sql": f"ALTER TABLE {mark} ADD COLUMN never int DEFAULT wiped()"}),
+        ("execute", {"sql": f"INSERT INTO {mark} SELECT wiped()"}),
+        ("execute", {"sql": f"INSERT INTO {mark} SELECT n FROM wiping"}),
+        ("execute", {"sql": f"UPDATE {mark} SET n = 2 WHERE n = 1"}),
+    ):
+        call = {"name": tool, "arguments": arguments}
+        message, asked = question(asking, call)
+        assert "- public.customer: 20 deleted" in asked["message"], arguments
+        assert replied(asking, call, message, "decline")["isError"]
+        assert count(asking) == 20
+
+
 def test_a_cancelled_call_takes_its_question_back_and_a_client_that_fails_to_ask_gets_no_yes(
     home: Path, place: str
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Final, LiteralString
 
 import asyncpg
 
@@ -18,6 +18,8 @@ from agentdb_mcp.execution.counting import counts, difference
 from agentdb_mcp.execution.cutting import size
 from agentdb_mcp.execution.failures import LOST, translated
 from agentdb_mcp.execution.session import Session
+
+_CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Atomic(Attempt[Outcome]):
             return await self._run_each(session)
         before = await counts(session)
         results = await self._run_each(session)
+        if not session.is_held:  # there constraints stay deferred for the statements to come
+            await check_deferred(session)
         touched = difference(before, await counts(session))
         if lost_rows(touched) > self.caps.changes:
             raise TooManyRows(touched)
@@ -128,6 +132,16 @@ class Atomic(Attempt[Outcome]):
             said = error if isinstance(error, AgentDbError) else translated(error)
             said.statement = number if len(self._steps) > 1 else None
             raise said from None
+
+
+async def check_deferred(session: Session) -> None:
+    """Runs now what would wait for the commit: constraints, and triggers that are deferred like them."""
+    try:
+        await session.execute(_CHECK_NOW)
+    except LOST:
+        raise
+    except asyncpg.PostgresError as error:
+        raise at_commit(error) from None
 
 
 def at_commit(error: asyncpg.PostgresError) -> AgentDbError:

@@ -1,19 +1,11 @@
 """A change that is made, looked at and taken back."""
 
-from typing import Final, LiteralString
-
-import asyncpg
-
 from agentdb_mcp.core.changes import Outcome
 from agentdb_mcp.core.errors import SqlFailed
-from agentdb_mcp.execution.atomic import Atomic, at_commit
+from agentdb_mcp.execution.atomic import Atomic, check_deferred
 from agentdb_mcp.execution.counting import counts, difference
-from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.samples import Samples
 from agentdb_mcp.execution.session import Session
-
-_CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
-"""What is deferred would otherwise be checked at a commit that does not come."""
 
 
 class Rehearsal(Atomic):
@@ -29,17 +21,8 @@ class Rehearsal(Atomic):
     async def _within(self, session: Session) -> Outcome:
         before = await counts(session)
         results = await self._run_steps(session)
-        await _check_deferred(session)
+        await check_deferred(session)
         touched = difference(before, await counts(session))
         samples = await Samples.after(session, touched)
         await session.roll_back()
         return Outcome(results, await samples.completed(session))
-
-
-async def _check_deferred(session: Session) -> None:
-    try:
-        await session.execute(_CHECK_NOW)
-    except LOST:
-        raise
-    except asyncpg.PostgresError as error:
-        raise at_commit(error) from None

@@ -13,7 +13,7 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.changes import Touched, text_of
 from agentdb_mcp.core.consent import Agreement, Person, Question, Rule, Unconfirmed, lost_rows
 from agentdb_mcp.core.errors import Denied
-from agentdb_mcp.core.guard import ApprovedSql, Extent, Loss
+from agentdb_mcp.core.guard import Access, ApprovedSql, Extent, Loss, NameKind, StatementClass, calls_own
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.audit import Entry
@@ -23,6 +23,11 @@ from agentdb_mcp.services.questions import MOST_LINES, Act, Stakes, about_losses
 _OF_TABLES: Final = frozenset({"DROP TABLE", "DROP MATERIALIZED VIEW"})
 _OF_COLUMNS: Final = frozenset({"DROP COLUMN", "ALTER COLUMN TYPE USING"})
 
+
+_RUNS_QUERIES: Final = frozenset(
+    {"CREATE TABLE AS", "SELECT INTO", "CREATE MATERIALIZED VIEW", "REFRESH MATERIALIZED VIEW"}
+)
+"""What defines something and runs a query for it."""
 
 _TENTH: Final = 10
 """An agreement to so many rows is good for a tenth more: rows come and go while a person thinks."""
@@ -81,7 +86,7 @@ class Confirmation:
             agreed = person.agreed if person.agreed is not None and person.agreed.act == digest else None
             losses = [loss for approved in parts for loss in _certain(approved)]
             if not losses:
-                counted = act.tool == "execute" and not all(map(_only_adds, parts))
+                counted = any(map(_may_overwrite, parts))
                 return Permit(act, self._bound(agreed) if counted else None, digest, person.can_be_asked)
             if agreed is not None:
                 return Permit(act)
@@ -118,10 +123,20 @@ def _certain(approved: ApprovedSql) -> list[Loss]:
     return [loss for loss in approved.facts.losses if loss.extent is not Extent.SOME]
 
 
-def _only_adds(approved: ApprovedSql) -> bool:
-    """A plain INSERT. What else writes may change rows, also in functions that cannot be seen into."""
+def _may_overwrite(approved: ApprovedSql) -> bool:
+    """Whether its run may change rows that are there, by itself or in functions that it does not show."""
     commands = {command.name for command in approved.facts.commands}
-    return "INSERT" in commands and commands <= {"INSERT", "SELECT"} and not approved.facts.losses
+    if approved.statement_class is StatementClass.DDL:
+        return bool(commands & _RUNS_QUERIES) or ("ALTER TABLE" in commands and calls_own(approved.facts))
+    return approved.statement_class is not StatementClass.MAINTENANCE and not _only_adds(approved)
+
+
+def _only_adds(approved: ApprovedSql) -> bool:
+    """An INSERT of values: what it reads, a view for instance, and what it calls may do anything."""
+    facts = approved.facts
+    is_insert = {command.name for command in facts.commands} == {"INSERT"}
+    reads = any(name.kind is NameKind.RELATION and name.access is Access.READ for name in facts.names)
+    return is_insert and not (reads or facts.losses or calls_own(facts))
 
 
 def _too_many(rows: int, most: int) -> Denied:

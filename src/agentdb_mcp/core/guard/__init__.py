@@ -2,7 +2,8 @@
 
 from agentdb_mcp.core.guard.classes import TOOLS, StatementClass, Tool, tool_of
 from agentdb_mcp.core.guard.decision import ApprovedSql
-from agentdb_mcp.core.guard.facts import Extent, Loss, NameKind
+from agentdb_mcp.core.guard.facts import Access, Extent, Loss, NameKind
+from agentdb_mcp.core.guard.functions import calls_own
 from agentdb_mcp.core.guard.grammar import GRAMMAR_MAJOR
 from agentdb_mcp.core.guard.guard import Guard, Judgement
 from agentdb_mcp.core.guard.keyset import Keyset, keyset_of
@@ -13,6 +14,7 @@ from agentdb_mcp.core.guard.verdict import Verdict
 __all__ = [
     "GRAMMAR_MAJOR",
     "TOOLS",
+    "Access",
     "ApprovedSql",
     "Extent",
     "Guard",
@@ -24,6 +26,7 @@ __all__ = [
     "StatementClass",
     "Tool",
     "Verdict",
+    "calls_own",
     "fingerprint",
     "keyset_of",
     "load_policies",

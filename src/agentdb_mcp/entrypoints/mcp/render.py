@@ -138,14 +138,17 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     place = {} if kind is None else {"database": str(kind)}
     body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
     rest = (f"{key}: {_told(value)}" for key, value in body.items() if key not in {"code", "message"})
-    head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {body['message']}"
+    head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {_told(body['message'])}"
     question = error.question if isinstance(error, Unconfirmed) else None
     return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True, question=question)
 
 
 def _told(value: Any) -> str:
-    """A field of an error; of several things wrong each on a line."""
-    return "\n".join(["", *map(one_line, value)]) if isinstance(value, list) else str(value)
+    """A field of an error; of several things wrong each on a line.
+
+    PostgreSQL repeats what rows hold and functions raise: none of it may begin a line that looks like ours.
+    """
+    return "\n".join(["", *map(one_line, value)]) if isinstance(value, list) else one_line(str(value))
 
 
 def data_block(content: Sequence[str]) -> str:
