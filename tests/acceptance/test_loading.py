@@ -21,6 +21,16 @@ def test_rows_are_loaded_all_or_none_and_errors_name_them(home: Path, workspace:
         sql = 'SELECT count(*), sum(price), count(tags), sum(twice) FROM "Ware é"'
         assert host.rows(sql) == [[50_000, "75000.00", 25_000, "150000.00"]]
 
+        # Sent again with its key, a load is answered and not made again; for other rows there is no such key.
+        keyed = {"table": "twin", "columns": ["n"], "idempotency_key": "load-1"}
+        assert not host.call("execute_ddl", sql="CREATE TABLE twin (n int CHECK (n < 10))")["isError"]
+        assert host.error("load_rows", rows=[[1], [10]], **keyed)["row"] == "2"
+        first, again = (host.call("load_rows", rows=[[1], [2]], **keyed) for _ in range(2))
+        assert [answer["structuredContent"].get("replayed") for answer in (first, again)] == [None, True]
+        assert "now nothing was changed" in again["content"][0]["text"]
+        assert host.error("load_rows", rows=[[1], [3]], **keyed)["code"] == "idempotency_conflict"
+        assert host.rows("SELECT n FROM twin ORDER BY n") == [[1], [2]]
+
         # What is wrong is named, and nothing is loaded.
         wrong = host.error("load_rows", rows=[["x", 1, []], ["y", "cheap", "{"], [7, None, ["a"]]], **place)
         assert wrong["code"] == "rows_invalid"
@@ -52,6 +62,7 @@ def test_rows_are_loaded_all_or_none_and_errors_name_them(home: Path, workspace:
         # In a transaction, into a table that only it can see.
         handle = host.call("transaction", action="begin")["structuredContent"]["transaction"]
         inside = {"transaction": handle}
+        assert host.error("load_rows", rows=[[3]], **keyed, **inside)["code"] == "bad_argument"
         host.call("execute_ddl", sql="CREATE TABLE fresh (n int, at timestamptz, span interval)", **inside)
         fresh = {"table": "public.fresh", "columns": ["n", "at", "span"], **inside}
         assert (

@@ -12,12 +12,14 @@ from typing import Final
 
 import asyncpg
 
-from agentdb_mcp.core.errors import AgentDbError, Invalid, SqlFailed
+from agentdb_mcp.core.changes import Key
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed
 from agentdb_mcp.core.guard import ApprovedSql
 from agentdb_mcp.core.identifiers import quote_identifier
-from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.results import Caps, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.failures import LOST, translated
+from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.rows import Rows, encoded
 from agentdb_mcp.execution.session import Session
 
@@ -55,7 +57,7 @@ class Load(Attempt[int]):
         self.lasts = False
         await session.begin("READ WRITE")
         try:
-            await self._copy(session)
+            await copied(session, self._sql, self._place, self._rows)
             self.lasts = session.sent = True
             await session.commit()
         except LOST:
@@ -63,25 +65,40 @@ class Load(Attempt[int]):
         except asyncpg.PostgresError as error:
             await session.roll_back()
             raise _located(error, self._place) from None
-        except Invalid:
+        except AgentDbError:
             await session.roll_back()
             raise
         return len(self._rows)
 
-    async def _copy(self, session: Session) -> None:
-        prepared = await session.prepare_text(self._sql.text, keep=False)
+
+class KeyedLoad(Keyed):
+    """A load that is made once for its key."""
+
+    def __init__(self, sql: ApprovedSql, place: Place, rows: Rows, caps: Caps, key: Key) -> None:
+        super().__init__((), caps, key)
+        self._sql = sql
+        self._place = place
+        self._rows = rows
+
+    async def _run_steps(self, session: Session) -> tuple[ResultSet, ...]:
+        await copied(session, self._sql, self._place, self._rows)
+        return (ResultSet((), (), f"COPY {len(self._rows)}", affected=len(self._rows)),)
+
+
+async def copied(session: Session, sql: ApprovedSql, place: Place, rows: Rows) -> None:
+    """Copies the rows in the transaction that is open. Raises Invalid and SqlFailed, and what is in LOST."""
+    try:
+        prepared = await session.prepare_text(sql.text, keep=False)
         types = [session.type_of(oid) for oid in prepared.parameters]
-        form, data = await asyncio.to_thread(
-            encoded, self._rows, self._place.columns, prepared.parameters, types
-        )
+        form, data = await asyncio.to_thread(encoded, rows, place.columns, prepared.parameters, types)
         session.sent = True
         await session.copy_to_table(
-            self._place.table,
-            schema_name=self._place.schema,
-            columns=self._place.columns,
-            source=_stream(data),
-            format=form,
+            place.table, schema_name=place.schema, columns=place.columns, source=_stream(data), format=form
         )
+    except LOST:
+        raise
+    except asyncpg.PostgresError as error:
+        raise _located(error, place) from None
 
 
 async def _stream(data: bytes) -> AsyncGenerator[bytes]:

@@ -12,7 +12,7 @@ from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.atomic import Atomic, Step
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call, Continuation, Read
-from agentdb_mcp.execution.copying import Load, Place
+from agentdb_mcp.execution.copying import KeyedLoad, Load, Place
 from agentdb_mcp.execution.failures import no_connection
 from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.parameters import refuse_too_many
@@ -135,6 +135,12 @@ class Runner:
     ) -> int:
         """How many rows were loaded, for an insertion that was approved. Raises as `run` does."""
         return await self._run(target, Load(sql, place, rows, caps), within)
+
+    async def load_once(
+        self, target: Target, sql: ApprovedSql, place: Place, rows: Rows, *, caps: Caps, key: Key
+    ) -> Outcome:
+        """The same, once for each key. Raises as `load` and `change_once` do."""
+        return await self._run(target, KeyedLoad(sql, place, rows, caps, key))
 
     async def read(
         self,

@@ -3,9 +3,11 @@
 import difflib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, LiteralString
 
 from agentdb_mcp.core.access import Principal, Target
+from agentdb_mcp.core.changes import Key, Statement
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue
@@ -18,6 +20,7 @@ from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.fairness import Turns
 from agentdb_mcp.services.transactions import Transactions
+from agentdb_mcp.services.writes import no_key_in_transaction
 
 MOST_ROWS: Final = 100_000
 """Of one load."""
@@ -37,6 +40,16 @@ SELECT n.nspname, c.relname, c.relkind IN ('r', 'p', 'f'), pg_catalog.pg_table_i
  LIMIT 2
 """
 """What a table's name ($1) can mean: schema, name, whether it takes rows, is on the path, and its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of a load."""
+
+    count: int
+    """Rows: all there were."""
+    replayed: bool = False
+    """Whether an earlier call with the same key loaded them, and this one nothing."""
 
 
 class LoadService:
@@ -67,15 +80,21 @@ class LoadService:
         columns: Sequence[JsonValue],
         rows: Sequence[JsonValue],
         *,
+        key: str | None = None,
         asked: Asked = ALL,
         transaction: str | None = None,
-    ) -> int:
-        """How many rows were loaded: all, or none and an error.
+    ) -> Loaded:
+        """How many rows were loaded: all, or none and an error. With a key they are loaded once.
 
         Raises Missing("table_not_found"), Invalid("rows_invalid") naming rows and columns whose values do not
         fit, and SqlFailed with the row that a constraint refused.
         """
         names, shaped = _shape(columns, rows)
+        once = (
+            None
+            if key is None
+            else _key(principal, key, Statement(table, [[*names], [*shaped]]), transaction)
+        )
         async with (
             self._admission.recorded(principal, kind, "load_rows", None) as entry,
             self._turns.turn(principal.workspace_id, asked.seconds),
@@ -86,8 +105,12 @@ class LoadService:
             place = await self._place(target, table, names, caps, within)
             entry.sql = place.insertion()
             target, approved = await self._admission.admit(principal, kind, "execute", entry.sql, entry)
+            if once is not None:
+                made = await self._runner.load_once(target, approved, place, shaped, caps=caps, key=once)
+                entry.changed(made)
+                return Loaded(made.results[0].affected or 0, made.replayed)
             entry.rows = await self._runner.load(target, approved, place, shaped, caps=caps, within=within)
-            return entry.rows
+            return Loaded(entry.rows)
 
     async def _place(
         self, target: Target, table: str, names: Sequence[str], caps: Caps, within: Transaction | None
@@ -126,6 +149,12 @@ def _shape(
     if len(shaped) < len(rows):
         raise rows_invalid(len(rows) - len(shaped), _misshapen(rows, len(names)))
     return names, shaped
+
+
+def _key(principal: Principal, text: str, load: Statement, transaction: str | None) -> Key:
+    if transaction is not None:
+        raise no_key_in_transaction("Load without a key, or outside of the transaction.")
+    return Key.of(principal.workspace_id, text, "load_rows", [load])
 
 
 def _misshapen(rows: Sequence[JsonValue], width: int) -> list[str]:

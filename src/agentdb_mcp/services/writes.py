@@ -74,9 +74,14 @@ def _key(
     principal: Principal, text: str, tool: Tool, statements: Sequence[Statement], transaction: str | None
 ) -> Key:
     if transaction is not None:
-        raise Invalid(
-            "bad_argument",
-            "A call in a transaction takes no idempotency_key: only its commit makes the change.",
-            "Send the statements in one call, as statements, with the key.",
-        )
+        raise no_key_in_transaction("Send the statements in one call, as statements, with the key.")
     return Key.of(principal.workspace_id, text, tool, statements)
+
+
+def no_key_in_transaction(instead: str) -> Invalid:
+    """What is said of a key inside of a transaction, and what to do instead."""
+    return Invalid(
+        "bad_argument",
+        "A call in a transaction takes no idempotency_key: only its commit makes the change.",
+        instead,
+    )

@@ -169,6 +169,7 @@ class AgentTools:
             arguments["table"],
             arguments["columns"],
             arguments["rows"],
+            key=arguments.get("idempotency_key"),
             asked=_asked(arguments),
             transaction=arguments.get("transaction"),
         )

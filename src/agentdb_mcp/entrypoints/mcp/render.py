@@ -13,6 +13,7 @@ from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import LINE_ENDS, Cell, CutText, ResultSet
+from agentdb_mcp.services.loading import Loaded
 from agentdb_mcp.services.transactions import Begun
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z")
@@ -22,6 +23,8 @@ _LONGEST_ERROR: Final = 2_000
 
 _LONGEST_NOTICE: Final = 500
 _MOST_NOTICES: Final = 20
+
+_REPLAYED: Final = "An earlier call with this idempotency_key made this; now nothing was changed."
 
 _WHY: Final = {"rows": "at the row limit", "bytes": "by their size", "tokens": "at the token limit"}
 
@@ -70,7 +73,7 @@ def _made(kind: Kind, outcome: Outcome, body: dict[str, Any], *, dry_run: bool) 
     )
     parts = [
         f"{kind}: {'dry run, undone: ' if dry_run else ''}{head}",
-        "An earlier call with this idempotency_key made this; now nothing was changed." * outcome.replayed,
+        _REPLAYED * outcome.replayed,
         data_block([line for each in outcome.touched for line in _touched(each)]),
         *rest,
     ]
@@ -125,9 +128,13 @@ def ended(kind: Kind, state: str) -> ToolAnswer:
     return ToolAnswer(f"{kind}: transaction {state}", {"database": str(kind), "state": state})
 
 
-def loaded(kind: Kind, count: int) -> ToolAnswer:
+def loaded(kind: Kind, made: Loaded) -> ToolAnswer:
     """How many rows `load_rows` added: all there were."""
-    return ToolAnswer(f"{kind}: {_rows(count)} loaded", {"database": str(kind), "loaded": count})
+    replayed = {"replayed": True} if made.replayed else {}
+    return ToolAnswer(
+        lines(f"{kind}: {_rows(made.count)} loaded", _REPLAYED * made.replayed),
+        {"database": str(kind), "loaded": made.count, **replayed},
+    )
 
 
 def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:

@@ -205,6 +205,7 @@ def agent_tools(databases: Sequence[Kind]) -> tuple[ToolSpec, ...]:
                     "table": {"type": "string"},
                     "columns": {"type": "array"},
                     "rows": {"type": "array", "description": "Arrays of values"},
+                    "idempotency_key": {"type": "string"},
                     "transaction": _TRANSACTION,
                     "database": database,
                 },
