@@ -1,8 +1,8 @@
 """From the moment a client gives a call up to the moment PostgreSQL has stopped: milliseconds."""
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from statistics import median
 from typing import Any
@@ -13,13 +13,36 @@ from bench.clients import HttpClient, StdioClient
 from bench.throughput import serving, token
 from bench.world import GATEWAY, MINIMAL, OURS, World
 
-TIMES = 20
-ENDLESS = "SELECT /* {} */ count(*) FROM generate_series(1, 1000000000000)"
-RUNS = """SELECT EXISTS (SELECT FROM pg_stat_activity
-    WHERE state <> 'idle' AND pid <> pg_backend_pid() AND position($1 in query) > 0)"""
+TIMES = 10
+LONGEST = 5
+"""Seconds: who takes more has not stopped."""
 
-Watch = Callable[[str, bool], Coroutine[Any, Any, float]]
-"""Waits until a statement runs, or does not: when that was."""
+ENDLESS = "SELECT /* {} */ count(*) FROM generate_series(1, 1000000000000)"
+RUNNING = """FROM pg_stat_activity
+    WHERE state <> 'idle' AND pid <> pg_backend_pid() AND position($1 in query) > 0"""
+
+
+class Watch:
+    """Sees what PostgreSQL is doing."""
+
+    def __init__(self, connection: "asyncpg.Connection[Any]") -> None:
+        self._connection = connection
+
+    async def started(self, marker: str) -> None:
+        async with asyncio.timeout(LONGEST):
+            while not await self._runs(marker):
+                pass  # each look is a round trip
+
+    async def milliseconds_to_idle(self, marker: str) -> float:
+        began = time.perf_counter()
+        while await self._runs(marker):
+            if time.perf_counter() - began > LONGEST:
+                await self._connection.fetch(f"SELECT pg_terminate_backend(pid) {RUNNING}", marker)
+                return math.inf
+        return (time.perf_counter() - began) * 1_000
+
+    async def _runs(self, marker: str) -> bool:
+        return await self._connection.fetchval(f"SELECT EXISTS (SELECT {RUNNING})", marker)
 
 
 def main(world: World) -> str:
@@ -29,11 +52,7 @@ def main(world: World) -> str:
 async def measured(world: World) -> str:
     connection = await asyncpg.connect(world.url)
 
-    async def watch(marker: str, runs: bool) -> float:
-        while await connection.fetchval(RUNS, marker) is not runs:  # each look is a round trip
-            pass
-        return time.perf_counter()
-
+    watch = Watch(connection)
     with ExitStack() as stack:
         ours, minimal = StdioClient(OURS, world.environment), StdioClient(MINIMAL, world.floor)
         stack.callback(ours.close)
@@ -53,17 +72,16 @@ async def measured(world: World) -> str:
                 times[name].append(await way())
     await connection.close()
     lines = ["| from the client's word to an idle backend | p50 ms | longest |", "|---|---:|---:|"]
-    lines += [f"| {name} | {median(each):.1f} | {max(each):.1f} |" for name, each in times.items()]
+    lines += [f"| {name} | {shown(median(each))} | {shown(max(each))} |" for name, each in times.items()]
     return "\n".join(lines)
 
 
 async def by_notice(client: StdioClient, watch: Watch) -> float:
     marker = f"cancelled {time.monotonic_ns()}"
     number = client.start("tools/call", {"name": "query", "arguments": {"sql": ENDLESS.format(marker)}})
-    await watch(marker, True)
-    began = time.perf_counter()
+    await watch.started(marker)
     client.notify("notifications/cancelled", {"requestId": number})
-    took = (await watch(marker, False) - began) * 1_000
+    took = await watch.milliseconds_to_idle(marker)
     client.settle()
     return took
 
@@ -72,6 +90,9 @@ async def by_hanging_up(port: int, key: str, watch: Watch) -> float:
     marker = f"hung up {time.monotonic_ns()}"
     async with HttpClient(port, key) as client:
         await client.start(ENDLESS.format(marker))
-        await watch(marker, True)
-        began = time.perf_counter()
-    return (await watch(marker, False) - began) * 1_000
+        await watch.started(marker)
+    return await watch.milliseconds_to_idle(marker)
+
+
+def shown(milliseconds: float) -> str:
+    return f"{milliseconds:.1f}" if milliseconds < math.inf else f"not within {LONGEST:,} s"

@@ -47,7 +47,13 @@ async def over_stdio(server: Server[Any]) -> None:
 async def over_http(server: Server[Any]) -> None:
     manager = StreamableHTTPSessionManager(server)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(manager.handle_request, log_config=None, access_log=False, lifespan="off")  # pyright: ignore[reportArgumentType]
+    config = uvicorn.Config(
+        manager.handle_request,  # pyright: ignore[reportArgumentType]
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+    )
     print(f"serving http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
     async with manager.run():
         await uvicorn.Server(config).serve([listening])
