@@ -47,6 +47,7 @@ async def over_stdio(server: Server[Any]) -> None:
 async def over_http(server: Server[Any]) -> None:
     manager = StreamableHTTPSessionManager(server)
     listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or each answer takes 40 ms longer
     config = uvicorn.Config(
         manager.handle_request,  # pyright: ignore[reportArgumentType]
         interface="asgi3",

@@ -1,6 +1,7 @@
 """What the HTTP front decides before anybody is asked: names, bounds, pieces, and clients that left."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from agentdb_mcp.entrypoints.http.answers import status_of
 from agentdb_mcp.entrypoints.http.doorman import Names, is_loopback
 from agentdb_mcp.entrypoints.http.exchange import MOST_BODY, PIECE, Exchange
 from agentdb_mcp.entrypoints.http.gateway import House
+from agentdb_mcp.entrypoints.http.serving import bound
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,13 @@ class Connection:
 
 def request(body: bytes = b"", *, more: bool = False) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
+    with bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_a_request_is_whole_before_it_is_worked_on_and_a_long_answer_goes_out_in_pieces() -> None:

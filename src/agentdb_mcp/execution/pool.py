@@ -17,7 +17,13 @@ from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.session import Session
 
 GRACE_SECONDS: Final = 1.0
-"""How long a cancelled statement may take to stop before its socket is closed."""
+"""How long what is over may take to be tidied away."""
+
+STOP_SECONDS: Final = 0.75
+"""How long a cancelled statement may take to stop before its backend is ended.
+
+PostgreSQL drops a cancel that comes between preparing and executing; the promise is to stop within a second.
+"""
 
 
 class SessionPool:
@@ -60,7 +66,7 @@ class SessionPool:
 
     async def stop(self, session: Session) -> bool:
         """Lets a cancelled statement stop; False when it did not, and the session was ended for it."""
-        stopped = await session.has_stopped(GRACE_SECONDS)
+        stopped = await session.has_stopped(STOP_SECONDS)
         if not stopped:
             await self._end_backend(session.backend)
         return stopped
