@@ -390,3 +390,47 @@ async def test_before_the_first_analyze_a_table_with_rows_is_never_said_to_be_em
     assert newborn.estimated_rows in {None, 3}
     assert (await catalog.describe_table(target, "newborn")).summary.estimated_rows in {None, 3}
     await runner.run(target, ddl("DROP TABLE newborn"), [], Caps())
+
+
+FALSE_FRIENDS = (
+    "CREATE FUNCTION public.lower(name) RETURNS text LANGUAGE sql AS $$ SELECT 'customer'::text $$",
+    "CREATE FUNCTION public.strpos(text, name) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE FUNCTION public.pg_relation_size(oid) RETURNS int8 LANGUAGE sql AS 'SELECT 0::int8'",
+    "CREATE FUNCTION public.pg_total_relation_size(oid) RETURNS int8 LANGUAGE sql AS 'SELECT 7::int8'",
+    "CREATE FUNCTION public.pg_partition_tree(oid) RETURNS SETOF oid LANGUAGE sql AS 'SELECT 0::oid'",
+    "CREATE FUNCTION public.forged(name, name) RETURNS text LANGUAGE sql AS $$ SELECT 'forged'::text $$",
+    "CREATE OPERATOR public.|| (LEFTARG = name, RIGHTARG = name, FUNCTION = public.forged)",
+    "CREATE FUNCTION public.never(float4, int4) RETURNS bool LANGUAGE sql AS 'SELECT false'",
+    "CREATE OPERATOR public.> (LEFTARG = float4, RIGHTARG = int4, FUNCTION = public.never)",
+    "CREATE FUNCTION public.always(oid, regclass) RETURNS bool LANGUAGE sql AS 'SELECT true'",
+    "CREATE OPERATOR public.= (LEFTARG = oid, RIGHTARG = regclass, FUNCTION = public.always)",
+)
+"""They fit better than PostgreSQL's own wherever a catalog's type is not exactly what those take."""
+
+
+async def test_functions_and_operators_of_an_agent_do_not_speak_for_the_catalogs(
+    catalog: Catalog, target: Target, pools: Pools
+) -> None:
+    async def told() -> list[object]:
+        return [
+            await catalog.list_tables(target, Listing()),
+            await catalog.list_tables(target, Listing(search="mail")),
+            await catalog.list_tables(target, Listing(after="shop.counted")),
+            await described(catalog, target, "customer"),
+            await catalog.stakes(target, [("shop", "customer"), ("shop", None)]),
+            (await catalog.database_facts(target)).bytes > 1_000_000,
+        ]
+
+    runner, before = Runner(pools), await told()
+    for statement in FALSE_FRIENDS:
+        await runner.run(target, ddl(statement), [], Caps())
+    try:
+        assert await told() == before
+    finally:
+        for statement in reversed(FALSE_FRIENDS):
+            name = statement.partition(" RETURNS")[0].removeprefix("CREATE ")
+            if "OPERATOR" in name:
+                left, right = ("oid", "regclass") if "regclass" in name else ("name", "name")
+                left, right = ("float4", "int4") if "float4" in name else (left, right)
+                name = f"{name.partition(' (')[0]} ({left}, {right})"
+            await runner.run(target, ddl(f"DROP {name}"), [], Caps())

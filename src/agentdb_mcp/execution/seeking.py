@@ -13,19 +13,19 @@ _IS_KEY: Final[LiteralString] = """
 SELECT (c.relkind = 'p' OR c.relkind = 'r' AND NOT c.relhassubclass)
    AND NOT EXISTS (SELECT FROM pg_constraint n
                     WHERE n.conrelid = c.oid AND n.contype = 'n' AND NOT n.convalidated)
-   AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS k (name)
+   AND NOT EXISTS (SELECT FROM pg_catalog.unnest($2::text[]) AS k (name)
                      LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = k.name AND a.attnum > 0
                     WHERE a.attnotnull IS NOT TRUE)
    AND EXISTS (SELECT FROM pg_index i
                 WHERE i.indrelid = c.oid AND i.indisunique AND i.indimmediate AND i.indisvalid
                   AND i.indpred IS NULL AND i.indexprs IS NULL
-                  AND NOT EXISTS (SELECT FROM generate_series(0, i.indnkeyatts - 1) AS p (n)
+                  AND NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS p (n)
                                     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[p.n]
                                     JOIN pg_opclass o ON o.oid = i.indclass[p.n]
                                    WHERE NOT (a.attname = ANY ($2::text[]) AND o.opcdefault
                                               AND a.attcollation = i.indcollation[p.n])))
   FROM pg_class c
- WHERE c.oid = to_regclass($1)
+ WHERE c.oid = pg_catalog.to_regclass($1)
 """
 """Whether no two rows of a table agree in these columns, and all have them.
 

@@ -34,7 +34,7 @@ SELECT n.nspname, c.relname, c.relkind IN ('r', 'p', 'f'), pg_catalog.pg_table_i
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND (c.relname = $1 OR n.nspname || '.' || c.relname = $1)
+   AND (c.relname = $1 OR n.nspname::text || '.' || c.relname::text = $1)
    AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
  ORDER BY 4 DESC, 1
  LIMIT 2
