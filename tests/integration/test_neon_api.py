@@ -12,7 +12,7 @@ from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.fake_neon.states import Metric
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown
 from agentdb_mcp.providers.neon_usage import METRICS, NeonUsage
-from support.neon import IMPATIENT_SECONDS, Neon, neon_at, new_http
+from support.neon import Neon, neon_at, new_http
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ async def test_a_wait_that_neon_asks_for_is_kept(neon: Neon) -> None:
 
 
 async def test_a_change_is_not_sent_again_when_its_outcome_is_unknown(neon: Neon) -> None:
-    http = new_http(neon.fake, neon.clock, request_seconds=IMPATIENT_SECONDS)
+    http = new_http(neon.fake, neon.clock, patient=False)
     for fault in (
         Fault.SLOW,
         Fault.REPLY_LOST,

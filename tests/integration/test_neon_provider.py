@@ -16,7 +16,7 @@ from agentdb_mcp.fake_neon.faults import BEFORE, Fault
 from agentdb_mcp.fake_neon.states import Project
 from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS
 from agentdb_mcp.providers.neon_records import SHUT, Quota
-from support.neon import IMPATIENT_SECONDS, PATIENT_SECONDS, Neon, neon_at, neon_spec
+from support.neon import Neon, neon_at, neon_spec
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 
@@ -143,8 +143,7 @@ async def test_what_neon_says_did_nothing_is_tried_again_at_once(neon: Neon, fau
 async def test_no_fault_of_the_post_leaves_two_projects_or_none(neon: Neon, fault: Fault) -> None:
     spec = neon_spec()
     neon.fake.faults.add(fault, method="POST")
-    seconds = IMPATIENT_SECONDS if fault is Fault.SLOW else PATIENT_SECONDS
-    async with neon.another(request_seconds=seconds) as provider:
+    async with neon.another(patient=fault is not Fault.SLOW) as provider:
         tries = await insist(neon, lambda: provider.create(spec))
     assert len(neon.projects()) == 1
     assert len(neon.sent("POST")) == (2 if fault in BEFORE else 1), "no second POST before a look"
@@ -161,7 +160,7 @@ async def test_a_fault_of_a_look_during_a_making_is_not_noticed(neon: Neon, numb
 
 
 async def test_any_fault_of_any_request_of_a_delete_ends_with_none(neon: Neon) -> None:
-    async with neon.another(request_seconds=IMPATIENT_SECONDS) as provider:
+    async with neon.another(patient=False) as provider:
         for fault, number in itertools.product(Fault, range(3)):
             spec = neon_spec()
             await neon.api.create_project({"name": f"agentdb-agent-{spec.id}"})
@@ -178,7 +177,7 @@ async def test_any_fault_of_any_request_of_a_pause_ends_paused_and_never_unlimit
     spec = neon_spec()
     made = await neon.provider.create(spec)
     (project,) = neon.projects()
-    async with neon.another(request_seconds=IMPATIENT_SECONDS) as provider:
+    async with neon.another(patient=False) as provider:
         for fault, number in itertools.product(Fault, range(6)):
             await neon.provider.resume(spec, made.project_id)
             await neon.api.start_endpoint(made.project_id, next(iter(project.endpoints)))

@@ -1,9 +1,12 @@
 """A Neon of the test's own, in a time of its own, and our provider in front of it."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+
+import httpx
 
 from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.ids import DatabaseId
@@ -15,8 +18,27 @@ from agentdb_mcp.providers.neon import NeonProvider
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_http import NeonHttp
 
-PATIENT_SECONDS, IMPATIENT_SECONDS = 30.0, 0.5
-"""How long our client waits for an answer: as it does at work, and where a test withholds one."""
+
+class Impatient(httpx.AsyncHTTPTransport):
+    """Gives up on an answer when the stand-in keeps it back, and not before, however slow the machine is."""
+
+    def __init__(self, fake: FakeNeon) -> None:
+        super().__init__()
+        self._withheld = fake.withheld
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._withheld.clear()
+        answer = asyncio.ensure_future(super().handle_async_request(request))
+        withheld = asyncio.ensure_future(self._withheld.wait())
+        try:
+            await asyncio.wait((answer, withheld), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            raise httpx.ReadTimeout("kept back", request=request)
+        finally:
+            for each in (answer, withheld):
+                each.cancel()
+            await asyncio.gather(answer, withheld, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +53,17 @@ class Neon:
 
     @asynccontextmanager
     async def another(
-        self, *, org_id: str | None = None, key: str = API_KEY, request_seconds: float = PATIENT_SECONDS
+        self, *, org_id: str | None = None, key: str = API_KEY, patient: bool = True
     ) -> AsyncIterator[NeonProvider]:
         """Another process' provider, so to say."""
-        http = new_http(self.fake, self.clock, key, request_seconds)
+        http = new_http(self.fake, self.clock, key, patient=patient)
         provider = NeonProvider(
             NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic)
         )
-        yield provider
-        await provider.close()
+        try:
+            yield provider
+        finally:
+            await provider.close()
 
     def projects(self) -> list[Project]:
         """Those that live, and bill."""
@@ -66,15 +90,13 @@ async def neon_at(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
         await fake.close()
 
 
-def new_http(
-    fake: FakeNeon, clock: ManualClock, key: str = API_KEY, request_seconds: float = PATIENT_SECONDS
-) -> NeonHttp:
+def new_http(fake: FakeNeon, clock: ManualClock, key: str = API_KEY, *, patient: bool = True) -> NeonHttp:
     return NeonHttp(
         ApiKey(key),
         base_url=fake.api_url,
         sleep=clock.sleep,
         monotonic=clock.monotonic,
-        request_seconds=request_seconds,
+        transport=None if patient else Impatient(fake),
     )
 
 

@@ -17,7 +17,7 @@ from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.sweeper import Sweeper
 from agentdb_mcp.store import Store
-from support.neon import IMPATIENT_SECONDS, PATIENT_SECONDS, Neon
+from support.neon import Neon
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 
@@ -151,8 +151,7 @@ class World:
     @asynccontextmanager
     async def process(self, store: Store | None = None, *, patient: bool = True) -> AsyncIterator[Process]:
         """A process of its own, so to say, with a control plane it may lose."""
-        seconds = PATIENT_SECONDS if patient else IMPATIENT_SECONDS
-        async with self.neon.another(request_seconds=seconds) as provider:
+        async with self.neon.another(patient=patient) as provider:
             theirs = store or self.store
             reconciler = Reconciler(theirs, {"neon": provider})
             lifecycle = LifecycleService(theirs, reconciler, provider="neon")

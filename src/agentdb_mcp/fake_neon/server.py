@@ -1,5 +1,6 @@
 """The stand-in as a whole: start it, point a client at `api_url` with `API_KEY`, stop it."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -35,6 +36,8 @@ class FakeNeon:
     def __init__(self, admin: ConnectionUri, *, clock: Clock = system_clock, seed: int = 1) -> None:
         self.account = Account(clock, seed=seed)
         self.faults = Faults()
+        self.withheld = asyncio.Event()
+        """Set when an answer is kept back (`Fault.SLOW`), its effect done."""
         self._http = HttpServer(self._answer)
         self._stage = Stage(self.account, FakePostgres(admin), server_context())
         self._postponed: list[Do] = []
@@ -142,6 +145,7 @@ class FakeNeon:
             await self.catch_up()
             await do()
         if fault is Fault.SLOW:
+            self.withheld.set()
             await self._http.closing.wait()
         return _told(fault, reply)
 

@@ -64,14 +64,14 @@ class NeonHttp:
         sleep: Sleep = asyncio.sleep,
         monotonic: Monotonic = time.monotonic,
         chance: Callable[[], float] = random.random,
-        request_seconds: float = REQUEST_SECONDS,
+        transport: "httpx.AsyncBaseTransport | None" = None,
     ) -> None:
         self._key = key
         self._base_url = base_url
         self._sleep = sleep
         self._monotonic = monotonic
         self._chance = chance
-        self._request_seconds = request_seconds
+        self._transport = transport
         self._client: httpx.AsyncClient | None = None
         # In any minute at most 30 + 600 and 5 + 40 requests: under 700 and 50.
         self._budget = RateBudget(per_second=10, burst=30, monotonic=monotonic, sleep=sleep)
@@ -174,7 +174,8 @@ class NeonHttp:
             self._client = httpx.AsyncClient(
                 base_url=self._base_url,
                 headers={"Authorization": f"Bearer {self._key.reveal()}", "Accept": "application/json"},
-                timeout=httpx.Timeout(self._request_seconds, connect=CONNECT_SECONDS),
+                timeout=httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS),
+                transport=self._transport,
                 # A stand-in on this machine is not reached through the proxy for the network.
                 trust_env=urlsplit(self._base_url).hostname not in {"127.0.0.1", "::1", "localhost"},
             )
