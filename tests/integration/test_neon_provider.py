@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -287,6 +288,26 @@ async def test_a_project_renamed_by_a_person_is_still_found_by_its_id(neon: Neon
     assert await neon.provider.observe(spec, made.project_id) is Observed.ACTIVE
     await neon.provider.delete(spec, made.project_id)
     assert neon.projects() == []
+
+
+async def test_a_pause_and_a_resume_give_a_renamed_project_its_name_back(neon: Neon) -> None:
+    spec = neon_spec()
+    made = await neon.provider.create(spec)
+    for act in (neon.provider.pause, neon.provider.resume):
+        await neon.api.rename_project(made.project_id, "mine now")
+        await act(spec, made.project_id)
+        assert [each.name for each in neon.projects()] == [f"agentdb-agent-{spec.id}"]
+
+
+async def test_where_a_record_names_no_project_that_of_its_name_is_taken(neon: Neon) -> None:
+    spec = neon_spec()
+    edited = replace(spec, project_id="cold-bonus-12345678")
+    with pytest.raises(Missing, match="another organization"):
+        await neon.provider.create(edited)
+    assert neon.projects() == []
+    made = await neon.provider.create(spec)
+    assert (await neon.provider.create(edited)).project_id == made.project_id
+    assert len(neon.projects()) == 1
 
 
 async def test_a_compute_deleted_by_a_person_is_said_so(neon: Neon) -> None:

@@ -171,6 +171,17 @@ async def test_projects_of_others_and_users_own_are_left_alone(
     assert len(neon.projects()) == 5
 
 
+async def test_a_project_renamed_by_a_person_gets_its_name_back(
+    neon: Neon, sweeper: Sweeper, reconciler: Reconciler, shared: ManagedDatabase
+) -> None:
+    """Another is there, or the search would show none that is recorded and judge nothing."""
+    await neon.api.create_project({"name": f"agentdb-global-{shared.id}"})
+    await neon.api.rename_project(shared.project_id or "", "my shop")
+    assert (shared.project_id, Plight.MISSING) in plights(await sweeper.sweep(dry_run=False))
+    await reconciler.run_due()
+    assert (shared.project_id, Plight.MISSING) not in plights(await sweeper.sweep(dry_run=False))
+
+
 async def test_a_project_in_use_that_bears_our_mark_is_left_to_people(
     neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
 ) -> None:

@@ -57,8 +57,7 @@ class NeonProvider:
         less than 7 days ago, and delete what a doubled request left beside it.
         """
         async with self._alone_with(spec):
-            if spec.project_id is not None:
-                await self._reclaim(spec, spec.project_id)
+            await self._look_on_record(spec)
             found, created = await self._live(spec), None
             if not found:
                 created = await self._recover_or_make(spec)
@@ -80,7 +79,7 @@ class NeonProvider:
             for endpoint in await self._api.endpoints(project_id):
                 if not endpoint.disabled:
                     await self._api.change_endpoint(project_id, endpoint.id, {"disabled": True})
-            await self._api.set_quota(project_id, SHUT)
+            await self._api.set_quota(project_id, SHUT, name=self._names.of(spec))
 
     async def resume(self, spec: DatabaseSpec, project_id: str) -> None:
         """Undo a pause in reverse, with the sizes of the plan as it is now."""
@@ -157,7 +156,7 @@ class NeonProvider:
 
     async def _open(self, spec: DatabaseSpec, project_id: str) -> None:
         plan = self._plan(spec)
-        await self._api.set_quota(project_id, plan.quota)
+        await self._api.set_quota(project_id, plan.quota, name=self._names.of(spec))
         for endpoint in await self._endpoints(project_id):
             if endpoint.disabled or endpoint.size != plan.size:
                 await self._api.change_endpoint(
@@ -183,6 +182,16 @@ class NeonProvider:
             found = ""
         if found != self._names.of(spec):
             await self._api.rename_project(project_id, self._names.of(spec))
+
+    async def _look_on_record(self, spec: DatabaseSpec) -> None:
+        """Nowhere, and none of its name either: Gone. With one of its name the record was edited by hand."""
+        if spec.project_id is None:
+            return
+        try:
+            await self._reclaim(spec, spec.project_id)
+        except Gone:
+            if not await self._live(spec):
+                raise
 
     async def _is_deleted(self, project_id: str) -> bool:
         """Whether Neon lists it among those that can be recovered."""

@@ -91,9 +91,10 @@ class NeonApi:
             unavailable |= set(page.texts("unavailable_project_ids"))
         return Projects(tuple(items.values()), tuple(sorted(unavailable)))
 
-    async def set_quota(self, project_id: str, quota: Quota) -> None:
-        """Replace all limits of the project."""
-        await self._change("PATCH", project_id, "", {"project": {"settings": {"quota": quota.body()}}})
+    async def set_quota(self, project_id: str, quota: Quota, *, name: str) -> None:
+        """Replace all limits of the project, and give it its name back should somebody have changed it."""
+        project = {"name": name, "settings": {"quota": quota.body()}}
+        await self._change("PATCH", project_id, "", {"project": project})
 
     async def rename_project(self, project_id: str, name: str) -> None:
         """1 to 256 characters; names may repeat."""

@@ -25,7 +25,7 @@ class Plight(StrEnum):
     NOBODYS = "no row speaks of it: delete it"
     DOUBLE = "its database has another one: delete it"
     UNDEAD = "its database was deleted: delete it"
-    MISSING = "recorded, and not at the provider: look again, and make or recover it"
+    MISSING = "recorded, and not at the provider under its name: look again, and make, recover or rename it"
     RENAMED = "in use, and named as if we had deleted it: give it its name back at the provider"
 
 
