@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentdb_mcp.auditing import audit
-from agentdb_mcp.console import settings_of_environment
+from agentdb_mcp.commands.auditing import audit
+from agentdb_mcp.commands.console import settings_of_environment
+from agentdb_mcp.commands.hosting import database, user, workspace
+from agentdb_mcp.commands.tokens import token
+from agentdb_mcp.commands.upkeep import upkeep
 from agentdb_mcp.core.errors import AgentDbError, Invalid
 from agentdb_mcp.core.ids import WorkspaceId
-from agentdb_mcp.hosting import database, user, workspace
-from agentdb_mcp.tokens import token
-from agentdb_mcp.upkeep import upkeep
 
 if TYPE_CHECKING:
     from agentdb_mcp.core.guard import Policy
@@ -102,8 +102,8 @@ def mcp(
     ] = None,
 ) -> None:
     """Serve one workspace's agent over stdio. stdout carries JSON-RPC only."""
-    from agentdb_mcp.app import serve_stdio
     from agentdb_mcp.core.references import served_databases
+    from agentdb_mcp.engine import serve_stdio
 
     asyncio.run(
         serve_stdio(

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from agentdb_mcp.app import Engine, open_app, open_engine, warn_of_admin_keys
+from agentdb_mcp.app import open_app
 from agentdb_mcp.core.access import Principal
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.tokens import Scope
+from agentdb_mcp.engine import Engine, open_engine, warn_of_admin_keys
 from agentdb_mcp.entrypoints.http.bearer import Gate
 from agentdb_mcp.entrypoints.http.exchange import MOST_BODY
 from agentdb_mcp.entrypoints.http.gateway import Front, House, gateway

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agentdb_mcp.app import open_tools
 from agentdb_mcp.core import guard
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.ids import WorkspaceId
+from agentdb_mcp.engine import open_tools
 from agentdb_mcp.settings import read_settings
 from support.commands import Cli
 

@@ -18,7 +18,7 @@ DOORS = {
         "providers/neon_http.py",  # the API key, into the header
         "fake_neon/postgres.py",
         "core/tokens.py",  # a bearer token, to hash it
-        "tokens.py",  # a new one, shown to whoever made it
+        "commands/tokens.py",  # a new one, shown to whoever made it
         "entrypoints/http/revealing.py",  # for hosts whose token was made for that
         "demo/exposure.py",  # to look for it everywhere
         "demo/intruder.py",  # to try it where it must not work

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agentdb_mcp.console import AsJson, run, settings_of_environment
+from agentdb_mcp.commands.console import AsJson, run, settings_of_environment
 
 upkeep = typer.Typer()
 
@@ -46,7 +46,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Search for databases at the provider that nobody wants, and for rows whose database is gone."""
-    from agentdb_mcp.sweeping import sweep_and_tell
+    from agentdb_mcp.commands.sweeping import sweep_and_tell
 
     if not run(lambda app: sweep_and_tell(app, dry_run=dry_run, at_once=at_once, as_json=as_json)):
         raise typer.Exit(1)
@@ -77,7 +77,7 @@ def import_databases(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and check the lines.")] = False,
 ) -> None:
     """Take existing databases over: Neon projects, and PostgreSQL databases of users' own."""
-    from agentdb_mcp.intake import take_over
+    from agentdb_mcp.commands.intake import take_over
 
     text = sys.stdin.read() if file is None else file.read_text()
     if not run(lambda app: take_over(app.importer, text.splitlines(), dry_run=dry_run)):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agentdb_mcp.console import FINISHES, AsJson, Key, do, line_of, run, told, told_deleted
+from agentdb_mcp.commands.console import FINISHES, AsJson, Key, do, line_of, run, told, told_deleted
 from agentdb_mcp.core.databases import ManagedDatabase
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.entrypoints.facts import facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentdb_mcp.console import AsJson, run
+from agentdb_mcp.commands.console import AsJson, run
 from agentdb_mcp.core.errors import Invalid
 
 if TYPE_CHECKING:

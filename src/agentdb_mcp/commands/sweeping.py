@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from agentdb_mcp.console import moment
+from agentdb_mcp.commands.console import moment
 from agentdb_mcp.services.sweeper import DISCARDED, Finding, Plight, Sweep
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What people and hosts type: a file for each group of commands, and what they share."""
