@@ -13,6 +13,7 @@ import uvicorn
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.entrypoints.asgi import App
 from agentdb_mcp.entrypoints.http.bearer import Gate
+from agentdb_mcp.entrypoints.http.patience import Patient
 
 LAST_WORDS: Final = 5.0
 """Seconds that calls under way have to finish once we are told to end."""
@@ -52,6 +53,7 @@ async def serve(app: App, gate: Gate, listening: socket.socket, ready: Callable[
         access_log=False,
         server_header=False,
         lifespan="off",
+        http=Patient,
         ws="none",
         timeout_graceful_shutdown=int(LAST_WORDS) + 2,  # the net under gate.end_all()
         h11_max_incomplete_event_size=64 * 1024,
