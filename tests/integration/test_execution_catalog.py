@@ -91,7 +91,7 @@ async def test_a_list_has_a_line_for_each_table_and_view(catalog: Catalog, targe
         ("shop", "big", "view"),
         ("shop", "counted", "materialized view"),
         ("shop", "customer", "table"),
-        ("shop", "visit", "partitioned"),
+        ("shop", "visit", "partitioned table"),
     ]
     assert not found.more
 

@@ -20,9 +20,11 @@ class Work:
         self.done = 0
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.has_begun = asyncio.Event()
 
     async def act(self) -> Answer:
         self.done += 1
+        self.has_begun.set()
         await self.may_end.wait()
         return {"number": self.done}
 
@@ -52,8 +54,7 @@ async def test_of_two_at_once_one_is_made(store: Store) -> None:
     once, work = OnceOnly(store), Work()
     work.may_end.clear()
     first = asyncio.create_task(once.call("k", ASKED, work.act))
-    while not work.done:  # noqa: ASYNC110 - the call has no event for us
-        await asyncio.sleep(0.002)
+    await work.has_begun.wait()
     with pytest.raises(Denied) as caught:
         await once.call("k", ASKED, work.act)
     assert caught.value.code == "rate_limited"
@@ -68,8 +69,7 @@ async def test_a_call_that_failed_or_was_cancelled_frees_its_key(store: Store) -
         await once.call("k", ASKED, work.fail)
     work.may_end.clear()
     cancelled = asyncio.create_task(once.call("k", ASKED, work.act))
-    while work.done < 2:  # noqa: ASYNC110 - the call has no event for us
-        await asyncio.sleep(0.002)
+    await work.has_begun.wait()
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled

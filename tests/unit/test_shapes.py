@@ -37,7 +37,7 @@ def test_a_table_that_moved_says_from_where() -> None:
 def test_changes_survive_being_kept() -> None:
     changes = (
         TableChange("s", "é\n", "table", "changed", None, (ColumnChange("a", "retyped", "int", "text"),)),
-        TableChange("s", "u", "foreign", "dropped"),
+        TableChange("s", "u", "foreign table", "dropped"),
     )
     assert decoded(encoded(changes)) == changes
 

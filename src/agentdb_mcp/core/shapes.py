@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-TableKind = Literal["table", "partitioned", "view", "materialized view", "foreign"]
+TableKind = Literal["table", "partitioned table", "view", "materialized view", "foreign table"]
 
 KINDS: Final[Mapping[object, TableKind]] = {
     "r": "table",
-    "p": "partitioned",
+    "p": "partitioned table",
     "v": "view",
     "m": "materialized view",
-    "f": "foreign",
+    "f": "foreign table",
 }
 """By `pg_class.relkind`."""
 

@@ -48,13 +48,13 @@ class Versions:
     async def since(self, target: Target, version: int) -> SchemaHistory:
         """What changed since a version, after a look.
 
-        Raises Invalid("bad_argument") for a version that there has not been yet.
+        Raises Invalid("bad_argument") for a version that there has not been.
         """
         present = await self._look(target)
-        if version > present:
+        if not 0 <= version <= present:
             raise Invalid(
                 "bad_argument",
-                f"There is no schema version {version} yet; the latest is {present}.",
+                f"There is no schema version {version}; the latest is {present}.",
                 "Send one that a result came with.",
             )
         changes = await self._store.schema_changes(target.database_id, version)

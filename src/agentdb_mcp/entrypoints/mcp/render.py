@@ -100,7 +100,11 @@ def _said_of_several(outcome: Outcome, *, dry_run: bool) -> list[str]:
 def _said(made: ResultSet, dry_run: bool) -> list[str]:
     """What one statement did, in lines and blocks."""
     would = "would be affected" if dry_run else "affected"
-    head = made.command or "done" if made.affected is None else f"{_rows(made.affected)} {would}"
+    head = (
+        made.command or f"{_rows(len(made.rows))} and more"
+        if made.affected is None
+        else f"{_rows(made.affected)} {would}"
+    )
     first = f"first {_rows(len(made.rows))} of what it"
     note = (
         f"Only the {first} would return stand here."
