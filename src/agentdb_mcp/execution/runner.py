@@ -69,9 +69,9 @@ class Runner:
         there are several, the error names its step.
         """
         _refuse_too_many(steps)
-        if len(steps) > 1 or caps.changes is not None:
+        step = steps[0]
+        if len(steps) > 1 or caps.changes is not None or step.may_stop_short:
             return await self._run(target, Atomic(steps, caps), within)
-        (step,) = steps
         call = Call(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)
         return Outcome((await self._run(target, call, within),))
 
