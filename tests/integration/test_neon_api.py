@@ -119,6 +119,21 @@ async def test_a_wait_that_neon_asks_for_is_kept(neon: Neon) -> None:
         assert 2 <= neon.clock.monotonic() - begin < 2.5
 
 
+async def test_a_wait_that_is_too_long_is_kept_by_asking_nothing(
+    neon: Neon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentdb_mcp.fake_neon.server.RETRY_SECONDS", 3600)
+    neon.fake.faults.add(Fault.RATE_SECONDS)
+    begin = neon.clock.monotonic()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await neon.api.regions()
+    assert len(neon.sent()) == 1
+    assert neon.clock.monotonic() == begin
+    neon.clock.advance(hours=1)
+    assert await neon.api.regions()
+
+
 async def test_a_change_is_not_sent_again_when_its_outcome_is_unknown(neon: Neon) -> None:
     http = new_http(neon.fake, neon.clock, patient=False)
     for fault in (

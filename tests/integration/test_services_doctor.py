@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentdb_mcp.core.databases import ManagedDatabase
-from agentdb_mcp.core.ids import UserId
+from agentdb_mcp.core.databases import Imported, ManagedDatabase
+from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.services.doctor import WAYS_OUT, Doctor
@@ -56,6 +56,13 @@ async def codes(store: Store, neon: Neon) -> list[str]:
 
 async def test_nothing_is_wrong_where_nothing_is(store: Store, neon: Neon, shared: ManagedDatabase) -> None:
     assert await codes(store, neon) == []
+
+
+async def test_a_users_own_database_that_could_not_be_opened_is_found(store: Store, neon: Neon) -> None:
+    """What an import leaves behind when the URI of its line opens nothing."""
+    given = Imported(ADA, WorkspaceId("shop"), "Shop", "user", "local", None)
+    await store.record_import(given)
+    assert await codes(store, neon) == ["not_imported"]
 
 
 async def test_a_sealed_value_that_was_changed_is_found_and_mended_by_new_credentials(

@@ -98,6 +98,8 @@ class NeonHttp:
         deadline = self._monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
+            if self._monotonic() + budget.held() > deadline:
+                raise unreachable()
             await budget.take()
             try:
                 return await self._once(method, path, params, body, budget)

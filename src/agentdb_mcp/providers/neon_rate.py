@@ -39,6 +39,10 @@ class RateBudget:
         """Neon asked for patience: nobody sends anything for so long."""
         self._held_until = max(self._held_until, self._monotonic() + seconds)
 
+    def held(self) -> float:
+        """Seconds that are left of what Neon asked for."""
+        return max(0.0, self._held_until - self._monotonic())
+
     def _wait(self) -> float:
         now = self._monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)

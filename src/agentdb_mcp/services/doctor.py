@@ -27,6 +27,7 @@ WAYS_OUT: Final[Mapping[str, str]] = {
     "provider_refused": "The log of the process that tried has the reason: check region and sizes.",
     "settings_invalid": "Check NEON_API_KEY, AGENTDB_PROVIDER and AGENTDB_CONTROL_URL of this process.",
     "overdue": "Nobody takes it up: leave an `agentdb worker` running, or run `agentdb reconcile`.",
+    "not_imported": "Import its line again, with a URI that works; or delete its workspace or user.",
     "orphan": "agentdb sweep sets it right; agentdb sweep --dry-run says what it would do.",
     "audit_changeable": "A superuser gives the trail an owner of its own, once: docs/explanation/audit.md.",
     "protected": "agentdb database undelete ID brings it back; agentdb database unprotect ID lets it go.",
@@ -75,6 +76,9 @@ class Doctor:
         if row.last_error is not None:
             words = f"failed {row.attempts} times; it is wanted {row.desired}"
             found.append(_ailment(_subject(row), row.last_error, words))
+        if row.ownership_type == "user" and not row.has_credentials and not _is_over(row):
+            words = "a user's own database, and it could not be opened when it was imported"
+            found.append(_ailment(_subject(row), "not_imported", words))
         if row.kept and row.protected:
             found.append(_ailment(_subject(row), "protected", "its row was deleted, and it is protected"))
         return found + (await self._unreadable(row) if row.has_credentials else [])
