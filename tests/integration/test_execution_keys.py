@@ -73,6 +73,15 @@ async def test_a_key_is_one_workspaces(runner: Runner, target: Target) -> None:
     assert await entries(runner, target) == 2
 
 
+async def test_statistics_show_nobody_the_keys_and_rows_of_others(runner: Runner, target: Target) -> None:
+    for number in range(30):
+        await make(runner, target, f"k{number}", "UPDATE entry SET what = what")
+    await runner.run(target, ddl("ANALYZE agentdb.call"), [], CAPS)
+    shown = "SELECT attname FROM pg_stats WHERE schemaname = 'agentdb' ORDER BY attname"
+    found = await runner.run(target, approved(shown), [], CAPS)
+    assert found.rows == (("digest",), ("made_at",), ("workspace_id",))
+
+
 async def test_the_same_key_with_another_call_is_refused(runner: Runner, target: Target) -> None:
     await make(runner, target, "k", ADD)
     with pytest.raises(Invalid) as refused:

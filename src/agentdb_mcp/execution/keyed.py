@@ -24,9 +24,13 @@ CREATE TABLE IF NOT EXISTS agentdb.call (
     made_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (workspace_id, key)
 );
+ALTER TABLE agentdb.call ALTER key SET STATISTICS 0, ALTER outcome SET STATISTICS 0;
 CREATE INDEX IF NOT EXISTS call_made_at ON agentdb.call (made_at);
 """
-"""Made by the writer in its own database when the first key comes."""
+"""Made by the writer in its own database when the first key comes.
+
+Without statistics: pg_stats, which agents may read, would show keys and returned rows to all who share it.
+"""
 
 _CLAIM: Final[LiteralString] = """
 WITH expired AS (
