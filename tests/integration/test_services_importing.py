@@ -161,7 +161,8 @@ async def test_a_users_own_database_gets_our_roles_and_is_never_touched_otherwis
     assert await lets_in(reader)
 
     lifecycle = LifecycleService(store, Reconciler(store, {"neon": neon.provider}), provider="neon")
-    assert await lifecycle.delete_workspace(WorkspaceId("research"), UserId("ada")) == 0
+    removal = await lifecycle.delete_workspace(WorkspaceId("research"), UserId("ada"))
+    assert (removal.waiting, removal.recoverable) == (0, ())
     assert await lets_in(writer)
     assert neon.sent() == []
     await leave(theirs)
