@@ -12,7 +12,7 @@ from bench.clients import HttpClient, StdioClient
 from bench.world import GATEWAY, MINIMAL, OURS, ROUNDS, World, agentdb
 
 CALLERS = (1, 16, 64)
-SECONDS = 0.5
+SECONDS = 0.3
 """Of one measurement."""
 
 STATEMENTS = {"SELECT 1": "SELECT 1", "100 rows": "SELECT * FROM item ORDER BY id LIMIT 100"}
