@@ -126,7 +126,7 @@ def test_a_call_with_a_key_counts_once_however_late_it_is_repeated(
     rows = host.done("GET", f"users/{ada}/databases")["databases"]
     assert [row["wanted"] for row in rows if row["workspace"] == place] == ["deleted"]
     assert host.refused("PUT", f"workspaces/{place}-2", {"user": ada}, idempotency_key=key) == (
-        400,
+        422,
         "idempotency_conflict",
     )
     # What failed may be tried again under its key.

@@ -20,6 +20,7 @@ _STATUS_OF_CODE: Final = {
     "rate_limited": 429,
     "result_too_large": 413,
     "database_pending": 409,
+    "idempotency_conflict": 422,
     "query_timeout": 504,
     "internal": 500,
 }
