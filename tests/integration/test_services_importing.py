@@ -189,6 +189,10 @@ async def leave(uri: ConnectionUri) -> None:
         ("{hunter2", "not JSON"),
         ('["hunter2"]', "not a JSON object"),
         (line(hunter="hunter2"), "Unknown: hunter"),
+        (
+            json.dumps({"user_id": "ada", "postgresql://u:hunter2@h/d": ""}),
+            "Unknown: a name that no column has",
+        ),
         (json.dumps({"neon_project_id": "hunter2"}), "user_id is missing"),
         (line(neon_project_id=7), "neon_project_id is not a text"),
         (line(ownership_type="nobody", neon_project_id="hunter2"), "neither platform nor user"),

@@ -129,7 +129,7 @@ class Importer:
         return found
 
     async def _check_project(self, given: Imported) -> None:
-        """What is not there would be made anew, and empty."""
+        """A typing error leaves no row behind."""
         if given.project_id is None or self._neon is None:
             return
         seen = await self._neon.observe(DatabaseSpec(DatabaseId(""), Kind.AGENT), given.project_id)
@@ -171,7 +171,9 @@ def _fields(text: str) -> Mapping[str, str]:
         raise _invalid("The line is not a JSON object.")
     given: dict[str, Any] = {name: value for name, value in read.items() if value is not None}
     if unknown := sorted(set(given) - _NAMES - IGNORED):
-        raise _invalid(f"Unknown: {unknown[0][:40]}.", f"Known are: {', '.join(sorted(_NAMES))}.")
+        # A name that could not be a column's may be a value in the wrong place.
+        shown = unknown[0][:40] if unknown[0].isidentifier() else "a name that no column has"
+        raise _invalid(f"Unknown: {shown}.", f"Known are: {', '.join(sorted(_NAMES))}.")
     fields = {name: given[name] for name in _NAMES & set(given)}
     if wrong := sorted(name for name, value in fields.items() if not isinstance(value, str) or not value):
         raise _invalid(f"{wrong[0]} is not a text.")
