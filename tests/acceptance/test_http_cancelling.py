@@ -18,7 +18,7 @@ from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from support.gateways import TRANSPORTS, Gateway, caller_on
 from support.waiting import until
 
-ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000000000)"
+ENDLESS = "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
 
 
 class Watcher:

@@ -19,7 +19,7 @@ from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from support.commands import Cli, run_agentdb
 from support.hosts import ERAS, Host, command, environment
 
-ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000000000)"
+ENDLESS = "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from agentdb_mcp.engine import open_tools
 from agentdb_mcp.settings import read_settings
 from support.commands import Cli
 
-ENDLESS = "SELECT count(*) FROM generate_series(1, 2000000000)"
+ENDLESS = "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
 
 
 def test_a_statement_ends_at_the_policys_ceiling(
