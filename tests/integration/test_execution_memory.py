@@ -16,6 +16,7 @@ MEGABYTE = 1024 * 1024
 SCRIPT = """
 import asyncio, json, resource, sys
 from support.statements import approved
+from agentdb_mcp.core.guard import StatementClass
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.results import Caps
@@ -26,9 +27,9 @@ from agentdb_mcp.execution.runner import Runner
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-async def outcome(runner, target, sql, caps):
+async def outcome(runner, target, sql, caps, asked):
     try:
-        found = await runner.run(target, approved(sql), [], caps)
+        found = await runner.run(target, approved(sql, StatementClass(asked["as"])), [], caps)
     except AgentDbError as error:
         return error.code
     return [len(found.rows), found.truncated, [cell.length for cell in found.cut]]
@@ -40,9 +41,9 @@ async def main():
     pools = Pools(PoolLimits(size=10))
     runner = Runner(pools)
     caps = Caps(**asked["caps"])
-    await outcome(runner, target, "SELECT 1", caps)
+    await outcome(runner, target, "SELECT 1", caps, asked)
     before = peak()
-    calls = [outcome(runner, target, asked["sql"], caps) for _ in range(asked["at_once"])]
+    calls = [outcome(runner, target, asked["sql"], caps, asked) for _ in range(asked["at_once"])]
     found = await asyncio.gather(*calls)
     print(json.dumps({"found": found, "grown": peak() - before}))
     await pools.close()
@@ -51,12 +52,14 @@ asyncio.run(main())
 """
 
 
-def run(target: Target, sql: str, *, at_once: int = 1, **caps: int) -> dict[str, Any]:
+def run(target: Target, sql: str, *, at_once: int = 1, klass: str = "read", **caps: int) -> dict[str, Any]:
     parts = arguments(target.reader.reveal())
     uri = f"postgresql://{parts['user']}:{parts['password']}@{parts['host']}:{parts['port']}/{parts['database']}"
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        input=json.dumps({"uri": uri + "?sslmode=disable", "sql": sql, "at_once": at_once, "caps": caps}),
+        input=json.dumps(
+            {"uri": uri + "?sslmode=disable", "sql": sql, "at_once": at_once, "as": klass, "caps": caps}
+        ),
         env={"PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
@@ -70,6 +73,12 @@ def run(target: Target, sql: str, *, at_once: int = 1, **caps: int) -> dict[str,
 def test_two_million_rows_are_stopped_at_the_cap(target: Target) -> None:
     seen = run(target, "SELECT n, repeat('x', 100) FROM generate_series(1, 2000000) n")
     assert seen["found"] == [[1000, "rows", []]]
+    assert seen["grown"] < 8 * MEGABYTE
+
+
+def test_what_a_change_returns_past_the_cap_is_let_go_while_it_comes_in(target: Target) -> None:
+    seen = run(target, "SELECT n, repeat('x', 100) FROM generate_series(1, 1500000) n", klass="write", rows=5)
+    assert seen["found"] == [[5, "rows", []]]
     assert seen["grown"] < 8 * MEGABYTE
 
 

@@ -9,7 +9,6 @@ from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.errors import Invalid, SqlFailed
 from agentdb_mcp.core.guard import StatementClass
 from agentdb_mcp.core.results import Caps, Column
-from agentdb_mcp.execution.calls import MOST_RETURNED
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.runner import Runner
 from support.statements import approved, ddl, write
@@ -134,8 +133,8 @@ async def test_a_write_counts_the_rows_it_touched(runner: Runner, target: Target
     assert deleted.rows == ((1,), (2,))
 
 
-@pytest.mark.parametrize("rows", [100, MOST_RETURNED + 100])
-async def test_a_write_is_complete_when_what_it_returns_is_cut(
+@pytest.mark.parametrize("rows", [100, 300_000])
+async def test_a_write_is_complete_and_counted_when_what_it_returns_is_cut(
     runner: Runner, target: Target, rows: int
 ) -> None:
     await runner.run(target, ddl("CREATE TABLE IF NOT EXISTS complete (a int)"), [], CAPS)
@@ -147,7 +146,8 @@ async def test_a_write_is_complete_when_what_it_returns_is_cut(
         Caps(rows=3),
     )
     assert (found.rows, found.truncated) == (((1,), (2,), (3,)), "rows")
-    assert found.affected == (rows if rows <= MOST_RETURNED else None)
+    assert (found.affected, found.command) == (rows, f"INSERT 0 {rows}")
+    assert 0 < (found.size or 0) < 1_000
     counted = await runner.run(target, approved("SELECT count(*) FROM complete"), [], CAPS)
     assert counted.rows == ((rows,),)
 

@@ -8,7 +8,6 @@ import pytest
 
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.results import Caps
-from agentdb_mcp.execution.calls import MOST_RETURNED
 from agentdb_mcp.execution.parameters import MOST_PARAMETERS
 from agentdb_mcp.execution.pools import Pools
 from agentdb_mcp.execution.runner import Runner
@@ -31,5 +30,4 @@ async def test_an_example_is_true(pools: Pools, target: Target, expression: str,
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     assert f"at most {MOST_PARAMETERS:,} parameters" in PAGE
-    assert f"up to {MOST_RETURNED:,} returned rows" in PAGE
     assert f"more than {MOST_BYTES // 1024**2} MB" in PAGE

@@ -1,4 +1,4 @@
-"""A row too large to be held is cut while it comes in, to what would have been given of it anyway."""
+"""What is too large to be held is cut or let go while it comes in, to what would have been given anyway."""
 
 import struct
 
@@ -10,6 +10,7 @@ from agentdb_mcp.core.results import CutText
 from agentdb_mcp.execution import gauge
 from agentdb_mcp.execution.cells import Meter
 from agentdb_mcp.execution.gauge import Gauge
+from agentdb_mcp.execution.sieving import Sieve
 from agentdb_mcp.execution.slimming import SLIMMED, Slimmer
 
 Cells = list[str | None]
@@ -153,3 +154,20 @@ def test_the_true_length_counts_characters() -> None:
     [cell] = given_of(["日" * 500 + f"{SLIMMED}70000"], 3)
     assert isinstance(cell, CutText)
     assert (cell, cell.beginning, cell.length) == ("日日日…[+69,997 of 70,000 chars]", "日日日", 70_000)
+
+
+READY = b"Z" + struct.pack(">i", 5) + b"I"
+
+
+@given(messages, messages, st.lists(st.integers(1, 900)), st.integers(0, 6))
+def test_of_an_answer_the_first_rows_go_on_and_all_that_is_no_row(
+    answer: list[bytes], later: list[bytes], sizes: list[int], most: int
+) -> None:
+    stream = Stream()
+    stream.gauge.sieve = Sieve(most)
+    for piece in [*pieces(b"".join(answer) + READY, sizes), *pieces(b"".join(later), sizes)]:
+        stream.gauge.data_received(piece)
+    first = [n for n, message in enumerate(answer) if message[:1] == b"D"][:most]
+    kept = [each for n, each in enumerate(answer) if n in first or each[:1] != b"D"]
+    assert stream.driver.received == b"".join([*kept, READY, *later])
+    assert stream.gauge.left == 100_000_000 - len(stream.driver.received)

@@ -101,7 +101,7 @@ class ResultSet:
     """Characters at which cells were cut."""
     notices: tuple[str, ...] = field(default=())
     size: int | None = None
-    """Bytes that PostgreSQL sent for it."""
+    """Bytes that PostgreSQL sent for it, beside the rows past the cap of a change."""
     next_cursor: str | None = None
     """A handle for the rows that follow, when the answer was cut and can be gone on with."""
 

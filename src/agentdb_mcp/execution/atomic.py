@@ -9,15 +9,15 @@ import asyncpg
 
 from agentdb_mcp.core.changes import Outcome
 from agentdb_mcp.core.consent import TooManyRows, lost_rows
-from agentdb_mcp.core.errors import AgentDbError, Invalid, SqlFailed, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed, Unavailable
 from agentdb_mcp.core.guard import ApprovedSql, StatementClass
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
-from agentdb_mcp.execution.calls import MOST_RETURNED, Call
+from agentdb_mcp.execution.calls import Call
 from agentdb_mcp.execution.counting import counts, difference
 from agentdb_mcp.execution.cutting import size
 from agentdb_mcp.execution.failures import LOST, translated
-from agentdb_mcp.execution.session import Answer, Prepared, Session
+from agentdb_mcp.execution.session import Session
 
 _CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
 
@@ -34,32 +34,13 @@ class Step:
         """Whether it is worth keeping prepared."""
         return self.sql.statement_class in {StatementClass.READ, StatementClass.WRITE}
 
-    @property
-    def may_stop_short(self) -> bool:
-        """Whether it does only as much as rows are asked of it: a SELECT whose functions write."""
-        return (
-            self.sql.statement_class is StatementClass.WRITE and self.sql.facts.klass is StatementClass.READ
-        )
-
 
 class _Part(Call):
     """One step's call, within the caps that the steps before it left."""
 
     def __init__(self, step: Step, caps: Caps) -> None:
         super().__init__(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)
-        if step.sql.statement_class is StatementClass.READ:
-            self._most_rows = caps.rows + 1
-        self._may_stop_short = step.may_stop_short
-
-    async def _prepare_and_execute(self, session: Session) -> tuple[Prepared, Answer]:
-        prepared, answer = await super()._prepare_and_execute(session)
-        if self._may_stop_short and not answer.tag:
-            raise Invalid(
-                "result_too_large",
-                f"It gives more than {MOST_RETURNED:,} rows and would stop half-way: nothing was changed.",
-                "Have it give fewer, for instance SELECT count(f(x)) FROM …, or change in several calls.",
-            )
-        return prepared, answer
+        self._to_the_end = step.sql.statement_class is not StatementClass.READ
 
 
 class Atomic(Attempt[Outcome]):

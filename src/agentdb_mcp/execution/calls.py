@@ -15,9 +15,6 @@ from agentdb_mcp.execution.failures import too_large
 from agentdb_mcp.execution.paging import following
 from agentdb_mcp.execution.session import Answer, Prepared, Session
 
-MOST_RETURNED: Final = 100_000
-"""Rows a RETURNING may send past the cap, so that the command tag comes and says how many were touched."""
-
 _COUNTED: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 
 
@@ -31,7 +28,8 @@ class Call(Attempt[ResultSet]):
         self._text = text
         self._params = params
         self._keep = keep
-        self._most_rows = caps.rows + 1 if reads else max(caps.rows + 1, MOST_RETURNED)
+        self._to_the_end = not reads
+        """Whether it has to be run in full, whatever is wanted of what it returns."""
 
     async def run_within(self, session: Session) -> ResultSet:
         """The same as a part of the transaction open on this session; what the driver raises passes."""
@@ -56,9 +54,10 @@ class Call(Attempt[ResultSet]):
         answer = await session.execute_text(
             prepared,
             self._params,
-            most_rows=self._most_rows,
+            most_rows=self.caps.rows + 1,
             allowance=self.caps.bytes,
             longest=self._longest(prepared),
+            to_the_end=self._to_the_end,
         )
         return prepared, answer
 
@@ -70,8 +69,8 @@ class Call(Attempt[ResultSet]):
 
     def _result(self, prepared: Prepared, answer: Answer, session: Session) -> ResultSet:
         room = characters_for_rows(self.caps, prepared.columns) - sum(map(len, session.notices))
-        received = self.caps.bytes - session.meter.left
-        rows, truncated = cut(answer.rows, self.caps, received, room)
+        characters = self.caps.bytes - session.meter.left
+        rows, truncated = cut(answer.rows, self.caps, characters, room)
         if truncated == "bytes" and not rows and self.reads:
             raise too_large(f"A single row is larger than a result may be ({self.caps.bytes:,} bytes).")
         return ResultSet(
@@ -83,7 +82,7 @@ class Call(Attempt[ResultSet]):
             total=len(answer.rows) if self.reads and len(answer.rows) <= self.caps.rows else None,
             cut=cut_cells(rows) if session.meter.cuts else (),
             longest=self._longest(prepared),
-            size=received,
+            size=session.received,
             notices=tuple(session.notices),
         )
 

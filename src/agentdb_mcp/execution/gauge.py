@@ -8,6 +8,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
+from agentdb_mcp.execution.sieving import Sieve
 from agentdb_mcp.execution.slimming import Slimmer
 
 _HEAD: Final = 5
@@ -37,6 +38,8 @@ class Gauge(asyncio.Protocol):
         """Bytes of the message under way that are still to come."""
         self._head = b""
         """The beginning of a message that is too short to tell its length."""
+        self.sieve: Sieve | None = None
+        """Swallows rows of the answer to come that nobody wants, which then count for nothing."""
         self._slimmer: Slimmer | None = None
         """Has the message under way, which is a large row."""
 
@@ -47,6 +50,8 @@ class Gauge(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Passes it on, or hangs up."""
+        if self.sieve is not None:
+            data = self._sifted(self.sieve, data)
         self.left -= len(data)
         if self._slimmer is not None and self.left >= 0:
             data = self._slim(self._slimmer, data)
@@ -54,6 +59,12 @@ class Gauge(asyncio.Protocol):
             self._hang_up()
         elif data:
             self._pass_on(self._head + data if self._head else data)
+
+    def _sifted(self, sieve: Sieve, data: bytes) -> bytes:
+        passed = sieve.sift(data)
+        if sieve.is_done:
+            self.sieve = None
+        return passed
 
     def _pass_on(self, data: bytes) -> None:
         """Follows the messages' lengths, which costs 0.1 microseconds each, and looks for a large row."""

@@ -70,7 +70,7 @@ class Runner:
         """
         _refuse_too_many(steps)
         step = steps[0]
-        if len(steps) > 1 or caps.changes is not None or step.may_stop_short:
+        if len(steps) > 1 or caps.changes is not None:
             return await self._run(target, Atomic(steps, caps), within)
         call = Call(step.sql.text, step.params, caps, reads=False, keep=step.comes_again)
         return Outcome((await self._run(target, call, within),))

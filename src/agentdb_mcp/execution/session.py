@@ -29,6 +29,7 @@ from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
 from agentdb_mcp.execution.pgtypes import BUILTIN, DESCRIBE_TYPES, PgType
 from agentdb_mcp.execution.scopes import Scoped
+from agentdb_mcp.execution.sieving import Sieve
 
 KEPT_STATEMENTS: Final = 100
 """Prepared statements one connection keeps."""
@@ -86,6 +87,7 @@ class Session(Scoped):
     _protocol: Any  # None once closed; asyncpg's own annotation says None only
 
     __slots__ = (
+        "_allowance",
         "_at_first",
         "_gauge",
         "_half_way",
@@ -105,6 +107,7 @@ class Session(Scoped):
         self.backend: int = self._protocol.get_server_pid()
         """The server's process for this session."""
         self.meter = Meter()
+        self._allowance = MOST_BYTES
         self._gauge = Gauge(self._protocol, self.terminate, MOST_BYTES)
         self._transport.set_protocol(self._gauge)
         self.notices: list[str] = []
@@ -147,15 +150,19 @@ class Session(Scoped):
         most_rows: int,
         allowance: int,
         longest: int = UNCUT,
+        to_the_end: bool = False,
     ) -> Answer:
         """Runs it in one round trip: at most `most_rows` rows, texts past `allowance` characters dropped.
 
+        There PostgreSQL stops it, unless it is run `to_the_end`: then what follows is let go as it comes in.
         Cells of more than `longest` characters are cut; they may be larger than memory. Raises Invalid for
         parameters that cannot be sent, before anything is.
         """
         texts = self._ready_to_send(prepared, params)
+        limit = 0 if to_the_end else most_rows
         with self._allowed(allowance, longest):
-            rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", most_rows, True, None)
+            self._gauge.sieve = Sieve(most_rows) if to_the_end else None
+            rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", limit, True, None)
         return _answer(rows, tag)
 
     async def open_portal(self, prepared: Prepared, params: Sequence[JsonValue]) -> None:
@@ -183,6 +190,11 @@ class Session(Scoped):
         prepared = self._prepared.pop(sql, None)
         if prepared is not None:
             self._stmts_to_close.add(prepared.state)
+
+    @property
+    def received(self) -> int:
+        """Bytes of the last answer, as the server sent it."""
+        return self._allowance - self._gauge.left
 
     def is_flooded(self) -> bool:
         """Whether the connection was closed because the answer was too large."""
@@ -252,7 +264,7 @@ class Session(Scoped):
     def _allowed(self, characters: int, longest: int) -> Generator[None]:
         """Bounds on what comes in meanwhile. What we ask on our own behalf comes in whole."""
         self.meter.left = characters
-        self._gauge.left = max(MOST_BYTES, 2 * characters)
+        self._allowance = self._gauge.left = max(MOST_BYTES, 2 * characters)
         self.meter.longest = longest
         self.meter.cuts = 0
         self._gauge.longest = longest if longest < UNCUT else None
