@@ -150,7 +150,7 @@ def test_an_error_of_postgres_says_where_and_why(agent: Host) -> None:
     assert error["code"] == "sql_failed"
     assert error["sqlstate"] == "42703"
     assert error["position"] == 8
-    assert "a.name" in error["hint"]
+    assert "a.name" in error["postgres_hint"]
 
 
 def test_an_agent_learns_what_it_works_with(home: Path, workspace: str) -> None:

@@ -77,10 +77,13 @@ def test_rows_past_the_tokens_are_cut_and_said() -> None:
     assert cut(rows, Caps(), 60, 110) == (rows, None)
 
 
-def test_line_ends_that_json_lets_stand_count_as_they_are_written() -> None:
+def test_what_cannot_be_seen_counts_as_it_is_written() -> None:
     rows: Rows = (("\u2028",), ("\x85\u2029",))
     assert cut(rows, Caps(), 3, 11 + 17) == (rows, None)
     assert cut(rows, Caps(), 3, 11 + 16) == (rows[:1], "tokens")
+    tags: Rows = (("a",), ("\U000e0041",))
+    assert cut(tags, Caps(), 2, 6 + 17) == (tags, None)
+    assert cut(tags, Caps(), 2, 6 + 16) == (tags[:1], "tokens")
 
 
 def test_one_row_is_given_whatever_its_tokens() -> None:

@@ -185,12 +185,15 @@ class SqlFailed(AgentDbError):
         sqlstate: str,
         message: str,
         hint: str = "",
+        postgres_hint: str = "",
         detail: str = "",
         position: int | None = None,
         context: dict[str, str] | None = None,
     ) -> None:
         super().__init__("sql_failed", message, hint)
         self.sqlstate = sqlstate
+        self.postgres_hint = postgres_hint
+        """PostgreSQL's own, or that of a function which raised this: not our words, as `hint` is."""
         self.detail = detail
         self.position = position
         self.context = context or {}
@@ -198,6 +201,8 @@ class SqlFailed(AgentDbError):
     def as_dict(self) -> dict[str, Any]:
         body = super().as_dict()
         body["sqlstate"] = self.sqlstate
+        if self.postgres_hint:
+            body["postgres_hint"] = self.postgres_hint
         if self.detail:
             body["detail"] = self.detail
         if self.position is not None:

@@ -19,9 +19,6 @@ everything else (timestamps, bytea, uuid, ranges, composites, unknown types) is 
 CHARACTERS_PER_TOKEN: Final = 4
 """An estimate that needs no tokenizer: fair for English, on the low side for digits and identifiers."""
 
-LINE_ENDS: Final = ("\x85", "\u2028", "\u2029")
-"""What JSON lets stand in a string, though it ends a line; an answer's text writes each in six characters."""
-
 
 @dataclass(frozen=True, slots=True)
 class Column:

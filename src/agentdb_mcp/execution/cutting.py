@@ -5,13 +5,11 @@ from typing import Final, Literal
 
 from pydantic_core import to_json
 
-from agentdb_mcp.core.results import CHARACTERS_PER_TOKEN, LINE_ENDS, Caps, Cell, Column, CutCell, CutText
+from agentdb_mcp.core.invisible import WIDEST, written_length
+from agentdb_mcp.core.results import CHARACTERS_PER_TOKEN, Caps, Cell, Column, CutCell, CutText
 from agentdb_mcp.execution.cells import NARROW_WIDTH
 
 Rows = tuple[tuple[Cell, ...], ...]
-
-_WORST: Final = 6
-"""Bytes of JSON that one character can become: a control character as \\u0001."""
 
 _AROUND: Final = 3
 """Quotes and a comma; of a column's name and type, what stands beside them."""
@@ -65,7 +63,7 @@ def cut_cells(rows: Rows) -> tuple[CutCell, ...]:
 
 def _certainly_fits(rows: Rows, most_bytes: int, characters: int) -> bool:
     cells = len(rows) * len(rows[0]) if rows else 0
-    return _WORST * characters + (NARROW_WIDTH + _AROUND) * cells + _AROUND * len(rows) <= most_bytes
+    return WIDEST * characters + (NARROW_WIDTH + _AROUND) * cells + _AROUND * len(rows) <= most_bytes
 
 
 def _fitting(rows: Rows, most_bytes: int, most_characters: int) -> tuple[Rows, Literal["bytes", "tokens"]]:
@@ -74,16 +72,12 @@ def _fitting(rows: Rows, most_bytes: int, most_characters: int) -> tuple[Rows, L
     for number, row in enumerate(rows):
         encoded = to_json(row)
         bytes_left -= len(encoded) + 1
-        characters_left -= (len(encoded) if encoded.isascii() else _written(encoded.decode())) + 1
+        characters_left -= written_length(encoded.decode()) + 1
         if bytes_left < 0:
             return rows[:number], "bytes"
         if characters_left < 0 and number:
             return rows[:number], "tokens"
     return rows, "bytes"
-
-
-def _written(text: str) -> int:
-    return len(text) + (_WORST - 1) * sum(map(text.count, LINE_ENDS))
 
 
 def size(rows: Rows) -> int:

@@ -129,7 +129,8 @@ def _refused(error: asyncpg.PostgresError, hint: str) -> SqlFailed:
     return SqlFailed(
         sqlstate=sqlstate(error),
         message=str(getattr(error, "message", "") or error),
-        hint=hint or str(getattr(error, "hint", "") or ""),
+        hint=hint,
+        postgres_hint=str(getattr(error, "hint", "") or ""),
         detail=str(getattr(error, "detail", "") or ""),
         position=int(position) if position else None,
         context=context,

@@ -11,8 +11,9 @@ from pydantic_core import to_json
 from agentdb_mcp.core.changes import Outcome, Touched
 from agentdb_mcp.core.consent import Question, Unconfirmed
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import AgentDbError
-from agentdb_mcp.core.results import LINE_ENDS, Cell, CutText, ResultSet
+from agentdb_mcp.core.errors import AgentDbError, SqlFailed
+from agentdb_mcp.core.invisible import written
+from agentdb_mcp.core.results import Cell, CutText, ResultSet
 from agentdb_mcp.services.loading import Loaded
 from agentdb_mcp.services.transactions import Begun
 
@@ -23,6 +24,12 @@ _LONGEST_ERROR: Final = 2_000
 
 _LONGEST_NOTICE: Final = 500
 _MOST_NOTICES: Final = 20
+
+_THEIRS: Final = (
+    *("message", "detail", "postgres_hint", "where"),
+    *("schema", "table", "column", "constraint", "datatype"),
+)
+"""What PostgreSQL says of a statement that it refused, and functions say through it (RAISE)."""
 
 _REPLAYED: Final = "An earlier call with this idempotency_key made this; now nothing was changed."
 
@@ -148,10 +155,23 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     """
     place = {} if kind is None else {"database": str(kind)}
     body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
-    rest = (f"{key}: {_told(value)}" for key, value in body.items() if key not in {"code", "message"})
-    head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: {_told(body['message'])}"
+    theirs = {key: body[key] for key in _THEIRS if key in body} if isinstance(error, SqlFailed) else {}
+    said = theirs.pop("message", None)
+    head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: "
+    head += _told(body["message"]) if said is None else "PostgreSQL says"
+    block = [] if said is None else [_told(said), *_fields(theirs)]
+    ours = {key: value for key, value in body.items() if key not in {"code", "message", *theirs}}
     question = error.question if isinstance(error, Unconfirmed) else None
-    return ToolAnswer(lines(head, *rest), {**place, "error": body}, is_error=True, question=question)
+    return ToolAnswer(
+        lines(head, data_block(block), *_fields(ours)),
+        {**place, "error": body},
+        is_error=True,
+        question=question,
+    )
+
+
+def _fields(body: dict[str, Any]) -> list[str]:
+    return [f"{key}: {_told(value)}" for key, value in body.items()]
 
 
 def _told(value: Any) -> str:
@@ -167,20 +187,17 @@ def data_block(content: Sequence[str]) -> str:
     if not content:
         return ""
     mark = secrets.token_hex(3)
-    block = "\n".join((f"<data {mark}>", *content, f"</data {mark}>"))
-    for end in LINE_ENDS:  # they stand in quotes only
-        block = block.replace(end, f"\\u{ord(end):04x}")
-    return block
+    return written("\n".join((f"<data {mark}>", *content, f"</data {mark}>")))
 
 
 def name_text(name: str) -> str:
     """A name from a database on a line of ours: as it is when it is plain, else as a JSON string."""
-    return name if _PLAIN_NAME.match(name) else to_json(name).decode()
+    return name if _PLAIN_NAME.match(name) else written(to_json(name).decode())
 
 
 def one_line(text: str) -> str:
-    """PostgreSQL's words on a line of ours: as they are, or as a JSON string when they hold line breaks."""
-    return text if text.isprintable() else to_json(text).decode()
+    """PostgreSQL's words on a line of ours: as they are, or as a JSON string when some cannot be seen."""
+    return text if text.isprintable() else written(to_json(text).decode())
 
 
 def _table(found: ResultSet) -> list[str]:
