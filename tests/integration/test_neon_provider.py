@@ -332,6 +332,20 @@ async def test_a_partial_listing_makes_nothing(neon: Neon) -> None:
     assert not (await neon.provider.census()).complete
 
 
+async def test_a_double_is_not_taken_for_the_one_on_record_that_a_listing_lacks(neon: Neon) -> None:
+    spec = neon_spec()
+    made = await neon.provider.create(spec)
+    await neon.api.create_project({"name": f"agentdb-agent-{spec.id}"})
+    neon.fake.account.unavailable.add(made.project_id)
+    for act in (
+        neon.provider.create(replace(spec, project_id=made.project_id)),
+        neon.provider.delete(spec, None),
+    ):
+        with pytest.raises(Unavailable):
+            await act
+    assert len(neon.projects()) == 2
+
+
 async def test_the_census_shows_ours_only(neon: Neon) -> None:
     spec = neon_spec()
     made = await neon.provider.create(spec)
@@ -353,6 +367,29 @@ async def test_a_delete_that_was_cut_short_shows_in_the_census(neon: Neon) -> No
     assert owned.marked
     await neon.provider.discard(owned)
     assert neon.projects() == []
+
+
+async def test_a_delete_that_was_cut_short_is_finished_where_no_record_names_the_project(neon: Neon) -> None:
+    spec = neon_spec()
+    await neon.api.create_project({"name": f"agentdb-agent-{spec.id}"})
+    neon.fake.faults.add(Fault.LOST, method="DELETE")
+    with pytest.raises(Unavailable):
+        await neon.provider.delete(spec, None)
+    assert [project.name for project in neon.projects()] == [f"agentdb-deleted-{spec.id}"]
+    await neon.provider.delete(spec, None)
+    assert neon.projects() == []
+
+
+async def test_an_extra_one_whose_delete_was_cut_short_is_deleted_by_the_next_call(neon: Neon) -> None:
+    spec = neon_spec()
+    made = await neon.provider.create(spec)
+    await neon.api.create_project({"name": f"agentdb-agent-{spec.id}"})
+    neon.fake.faults.add(Fault.LOST, method="DELETE")
+    with pytest.raises(Unavailable):
+        await neon.provider.create(replace(spec, project_id=made.project_id))
+    assert len(neon.projects()) == 2
+    again = await neon.provider.create(replace(spec, project_id=made.project_id))
+    assert [project.id for project in neon.projects()] == [made.project_id] == [again.project_id]
 
 
 async def test_the_census_reads_every_page(neon: Neon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.fake_neon.server import API_KEY
+from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS
+from agentdb_mcp.providers.neon_records import SHUT, Quota
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.sweeper import Sweeper
@@ -54,6 +56,13 @@ Act = Callable[[Process, WorkspaceId], Awaitable[object]]
 
 async def create(process: Process, place: WorkspaceId) -> object:
     return await process.lifecycle.create_workspace(place, await process.owner_of(place))
+
+
+async def begin(process: Process, place: WorkspaceId) -> object:
+    """A database whose making was cut short after its project was there, and before that was recorded."""
+    row = await process.store.create_workspace(place, ADA, name="", provider="neon")
+    made = await process.neon.api.create_project({"name": f"agentdb-{row.kind}-{row.id}"})
+    return await process.neon.api.settle(made.project.id)
 
 
 async def delete(process: Process, place: WorkspaceId) -> object:
@@ -123,6 +132,7 @@ STORIES: dict[str, tuple[Act, ...]] = {
     "pause": (create, pause),
     "resume": (create, pause, resume),
     "delete": (create, delete),
+    "delete half made": (begin, delete),
     "archive": (create, archive),
     "restore": (create, archive, restore),
     "transfer": (create, transfer),
@@ -229,6 +239,8 @@ class World:
         assert {row.observed for row in kept} <= {Observed.PAUSED}
         gone = [row for row in rows if row.desired is Desired.DELETED and not row.kept]
         assert {row.observed for row in gone} <= {Observed.DELETED}
+        for row in live + kept:
+            self._check_at_neon(row, await self.store.plan_of(row.user_id))
         for row in live:
             await self._check_usable(row)
         async with connected(self.control) as control:
@@ -244,6 +256,17 @@ class World:
         dump = await self.store.dump()
         assert not [secret for secret in self.secrets if secret in dump + logged]
         assert "postgresql://" not in dump + logged
+
+    def _check_at_neon(self, row: ManagedDatabase, plan: str) -> None:
+        """Shut as a whole and never unlimited, or open as a whole and of the plan's size."""
+        (project,) = [each for each in self.neon.projects() if each.id == row.project_id]
+        paused, wanted = row.observed is Observed.PAUSED, NEON_PROJECT_DEFAULTS[plan]
+        assert Quota(**project.quota) == (SHUT if paused else wanted.quota)
+        assert {each.disabled for each in project.endpoints.values()} == {paused}
+        if not paused:
+            sizes = {(each.min_cu, each.max_cu) for each in project.endpoints.values()}
+            assert sizes == {(wanted.size.min_cu, wanted.size.max_cu)}
+            assert project.history_retention_seconds == wanted.history_retention_seconds
 
     async def _check_usable(self, row: ManagedDatabase) -> None:
         assert row.observed == row.desired, row

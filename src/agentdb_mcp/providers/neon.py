@@ -57,18 +57,20 @@ class NeonProvider:
         less than 7 days ago, and delete what a doubled request left beside it.
         """
         async with self._alone_with(spec):
-            await self._look_on_record(spec)
-            found, created = await self._live(spec), None
-            if not found:
+            chosen, created = await self._on_record(spec), None
+            found = await self._all(spec)
+            if not (chosen or self._live(spec, found)):
                 created = await self._recover_or_make(spec)
-                found = await self._live(spec) or _projects(created)
-            if not found:
+                found = await self._all(spec)
+            chosen = chosen or next(iter(self._live(spec, found) or _projects(created)), None)
+            if chosen is None:
                 raise OutcomeUnknown
-            for extra in found[1:]:
-                await self._discard(spec.id, extra.id)
-            branch_id, owner = await self._readied(spec, found[0].id, created)
+            for extra in found:
+                if extra.id != chosen.id:
+                    await self._discard(spec.id, extra.id)
+            branch_id, owner = await self._readied(spec, chosen.id, created)
             made = await furnish(owner, spec)
-        return Provisioned(found[0].id, branch_id, DATABASE, made.credentials, made.unhardened)
+        return Provisioned(chosen.id, branch_id, DATABASE, made.credentials, made.unhardened)
 
     async def pause(self, spec: DatabaseSpec, project_id: str) -> None:
         """Disable every compute, read replicas included; then the backstop, a quota that is used up at once.
@@ -99,11 +101,14 @@ class NeonProvider:
                     await self._api.change_endpoint(project_id, endpoint.id, plan.size.body())
 
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
-        """Delete the project and whatever else bears its name. Neon keeps it recoverable for 7 days."""
+        """Delete the project and whatever else bears its name, or the mark of a delete that was cut short.
+
+        Neon keeps it recoverable for 7 days.
+        """
         async with self._alone_with(spec):
             if project_id is not None:
                 await self._discard(spec.id, project_id)
-            for project in await self._live(spec):
+            for project in await self._all(spec):
                 await self._discard(spec.id, project.id)
 
     async def reclaim(self, spec: DatabaseSpec, project_id: str) -> bool:
@@ -122,12 +127,12 @@ class NeonProvider:
         another organization sees none of ours, and making them anew would leave everybody's data behind.
         """
         if project_id is None:
-            return Observed.UNKNOWN if await self._live(spec) else Observed.DELETED
+            return Observed.UNKNOWN if self._live(spec, await self._all(spec)) else Observed.DELETED
         try:
             project = await self._api.project(project_id)
             endpoints = await self._api.endpoints(project_id)
         except Gone:
-            return Observed.DELETED if await self._is_deleted(project_id) else Observed.UNKNOWN
+            return Observed.DELETED if await self._deleted(project_id) else Observed.UNKNOWN
         return _state(project, endpoints)
 
     async def census(self) -> Census:
@@ -169,43 +174,46 @@ class NeonProvider:
             await self._api.rename_project(project_id, self._names.marked(database_id))
             await self._api.delete_project(project_id)
 
-    async def _reclaim(self, spec: DatabaseSpec, project_id: str) -> None:
+    async def _reclaim(self, spec: DatabaseSpec, project_id: str) -> Project:
         """The project on record holds the data: recovered if it was deleted, and named so that it is found,
         whether we had marked it, a person renamed it or it was imported.
         """
         try:
-            found = (await self._api.project(project_id)).name
+            found = await self._api.project(project_id)
         except Gone:
-            if not await self._is_deleted(project_id):
+            found = await self._deleted(project_id)
+            if found is None:
                 raise
             await self._api.recover_project(project_id)
-            found = ""
-        if found != self._names.of(spec):
+        if found.name != self._names.of(spec):
             await self._api.rename_project(project_id, self._names.of(spec))
+        return found
 
-    async def _look_on_record(self, spec: DatabaseSpec) -> None:
+    async def _on_record(self, spec: DatabaseSpec) -> Project | None:
         """Nowhere, and none of its name either: Gone. With one of its name the record was edited by hand."""
         if spec.project_id is None:
-            return
+            return None
         try:
-            await self._reclaim(spec, spec.project_id)
+            return await self._reclaim(spec, spec.project_id)
         except Gone:
-            if not await self._live(spec):
+            if not self._live(spec, await self._all(spec)):
                 raise
+            return None
 
-    async def _is_deleted(self, project_id: str) -> bool:
-        """Whether Neon lists it among those that can be recovered."""
+    async def _deleted(self, project_id: str) -> Project | None:
+        """The project as Neon lists it among those that can be recovered."""
         deleted = await self._api.projects(project_id, recoverable=True)
-        return any(each.id == project_id for each in deleted.items)
+        return next((each for each in deleted.items if each.id == project_id), None)
 
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""
-        for deleted in self._exact(spec, await self._api.projects(self._names.of(spec), recoverable=True)):
+        name = self._names.of(spec)
+        for deleted in self._ours(await self._api.projects(name, recoverable=True), name):
             await self._api.recover_project(deleted.id)
             return None
         # Never a second POST in one call: the first may still be under way. The next call looks first.
         with contextlib.suppress(OutcomeUnknown):
-            return await self._api.create_project(self._plan(spec).body(self._names.of(spec)))
+            return await self._api.create_project(self._plan(spec).body(name))
         return None
 
     async def _readied(
@@ -221,23 +229,23 @@ class NeonProvider:
         owner = await self._api.owner_uri(project_id, branch_id, database=DATABASE, role=OWNER)
         return branch_id, owner
 
-    async def _live(self, spec: DatabaseSpec) -> list[Project]:
-        """The projects of this name. Raises Unavailable when it cannot be told that there is none."""
-        listing = await self._api.projects(self._names.of(spec))
-        found = self._exact(spec, listing)
-        if not found and not listing.complete:
-            raise Unavailable("provider_unavailable", "Neon could not list all projects.")
-        return found
-
-    def _exact(self, spec: DatabaseSpec, listing: Projects) -> list[Project]:
-        """Neon's search matches parts of names. The one on record first, then the oldest, so that everybody
-        keeps the same one.
+    async def _all(self, spec: DatabaseSpec) -> list[Project]:
+        """The projects that bear its name, or our mark in place of it. Raises Unavailable when there may be
+        others: one that is not shown may be the one that holds the data, or go on billing.
         """
-        name = self._names.of(spec)
-        found = [each for each in listing.items if each.name == name and self._is_of_our_organization(each)]
-        return sorted(
-            found, key=lambda each: (each.id != spec.project_id, each.created_at or _UNDATED, each.id)
-        )
+        listing = await self._api.projects(spec.id)
+        if not listing.complete:
+            raise Unavailable("provider_unavailable", "Neon could not list all projects.")
+        return self._ours(listing, self._names.of(spec), self._names.marked(spec.id))
+
+    def _live(self, spec: DatabaseSpec, found: list[Project]) -> list[Project]:
+        """Those of them that nobody began to delete."""
+        return [each for each in found if each.name == self._names.of(spec)]
+
+    def _ours(self, listing: Projects, *names: str) -> list[Project]:
+        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one."""
+        found = [each for each in listing.items if each.name in names and self._is_of_our_organization(each)]
+        return sorted(found, key=lambda each: (each.created_at or _UNDATED, each.id))
 
     def _is_of_our_organization(self, project: Project) -> bool:
         return self._api.org_id in {None, project.org_id}
