@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.entrypoints.http.exchange import MOST_BODY
+from agentdb_mcp.entrypoints.http.room import FREE, MOST_OF_ONE
 from agentdb_mcp.entrypoints.mcp.server import agent_server
 from support.commands import run_agentdb
 from support.gateways import ACCEPT, TRANSPORTS, Caller, SseCaller, bearer, caller_on, query
@@ -218,6 +219,39 @@ async def test_clients_that_read_nothing_cost_bounded_memory_and_hold_nobody_up(
 
         await until(is_served, seconds=60)
         assert await caller.rows("SELECT 1") == [[1]]
+
+
+async def test_half_sent_requests_of_one_agent_hold_bounded_memory_and_a_strangers_none(
+    served: Any, record_property: Any
+) -> None:
+    url, pid = served.gateway.url, served.gateway.process.pid
+    where = (url.removeprefix("http://").split(":")[0], int(url.rpartition(":")[2]))
+
+    def half_sent(token: str) -> socket.socket:
+        """Nearly the whole of a request as large as it may be, as far as that is taken."""
+        opened = socket.create_connection(where, 10)
+        head = f"POST /mcp HTTP/1.1\r\nHost: {where[0]}\r\nAuthorization: Bearer {token}\r\n"
+        opened.sendall(f"{head}Content-Length: {MOST_BODY}\r\n\r\n".encode())
+        with suppress(OSError):
+            opened.sendall(bytes(MOST_BODY - 1))
+        return opened
+
+    with ExitStack() as connections:
+        before = peak_of(pid)
+        for _ in range(8):
+            stranger = connections.enter_context(await asyncio.to_thread(half_sent, served.expired))
+            assert (await asyncio.to_thread(stranger.recv, 12)) == b"HTTP/1.1 401"
+        assert peak_of(pid) - before < 16
+        holding = MOST_OF_ONE // (MOST_BODY - FREE)
+        for number in range(16):
+            caller = connections.enter_context(await asyncio.to_thread(half_sent, served.ada))
+            if number >= holding:
+                assert (await asyncio.to_thread(caller.recv, 12)) == b"HTTP/1.1 429"
+        record_property("MB", peak_of(pid) - before)
+        assert peak_of(pid) - before < 2 * MOST_OF_ONE >> 20
+        async with Caller(url, served.ada, "modern") as ada, Caller(url, served.ben, "modern") as ben:
+            assert await ada.rows("SELECT 1") == [[1]], "what is small finds room"
+            assert await ben.rows("SELECT length($1)", params=["y" * 10**6]) == [[10**6]]
 
 
 def test_an_address_that_others_reach_needs_names(home: Path) -> None:

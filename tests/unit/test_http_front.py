@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from agentdb_mcp.core.access import Caller
 from agentdb_mcp.core.errors import FAMILIES, Denied, Misconfigured, Missing, Unavailable
-from agentdb_mcp.entrypoints.asgi import Departure, Message, Receive, Scope, Send, departure_of
+from agentdb_mcp.core.ids import TokenId
+from agentdb_mcp.entrypoints.asgi import Departure, Message, Receive, Scope, Send, departure_of, set_caller
 from agentdb_mcp.entrypoints.http.answers import status_of
 from agentdb_mcp.entrypoints.http.doorman import Names, is_loopback
 from agentdb_mcp.entrypoints.http.exchange import MOST_BODY, PIECE, Exchange
 from agentdb_mcp.entrypoints.http.gateway import House
+from agentdb_mcp.entrypoints.http.room import FREE, Room
 from agentdb_mcp.entrypoints.http.serving import bound
 
 
@@ -91,6 +94,12 @@ def request(body: bytes = b"", *, more: bool = False) -> Message:
     return {"type": "http.request", "body": body, "more_body": more}
 
 
+def sent_by(name: str) -> Scope:
+    scope: Scope = {}
+    set_caller(scope, Caller(TokenId(name), frozenset(), None))
+    return scope
+
+
 def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_head() -> None:
     with bound("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
         accepted, _ = listening.accept()
@@ -107,7 +116,7 @@ async def test_a_request_is_whole_before_it_is_worked_on_and_a_long_answer_goes_
         await send({"type": "http.response.body", "body": bytes(2 * PIECE + 1)})
 
     client = Connection(request(b"one, ", more=True), request(b"two"))
-    await Exchange(app)({}, client.receive, client.send)
+    await Exchange(app, Room())(sent_by("ada"), client.receive, client.send)
     assert seen == [b"one, two"]
     assert [len(message.get("body", b"")) for message in client.sent] == [0, PIECE, PIECE, 1]
     assert [message.get("more_body") for message in client.sent[1:]] == [True, True, None]
@@ -118,8 +127,45 @@ async def test_a_body_over_the_bound_is_refused_before_anybody_works_on_it() -> 
         pytest.fail("it was worked on")
 
     client = Connection(request(bytes(MOST_BODY), more=True), request(b"x", more=True))
-    await Exchange(app)({}, client.receive, client.send)
+    await Exchange(app, Room())(sent_by("ada"), client.receive, client.send)
     assert client.sent[0]["status"] == 413
+
+
+async def test_half_sent_bodies_are_counted_for_each_caller_and_in_all_until_they_are_answered() -> None:
+    room, release = Room(of_one=2 * FREE, of_all=3 * FREE), asyncio.Event()
+
+    async def app(*_: Any) -> None:
+        await release.wait()
+
+    async def ask(caller: str, *pieces: int) -> tuple[Connection, asyncio.Task[None]]:
+        client = Connection(*[request(bytes(size), more=True) for size in pieces])
+        asking = asyncio.create_task(Exchange(app, room)(sent_by(caller), client.receive, client.send))
+        await asyncio.sleep(0)
+        return client, asking
+
+    half, waiting = await ask("ada", FREE, 2 * FREE)
+    assert not waiting.done()
+    _, refused = await ask("ada", FREE, 1)
+    with pytest.raises(Denied, match="one caller") as said:
+        await refused
+    assert (said.value.code, status_of(said.value)) == ("rate_limited", 429)
+    _, other = await ask("ben", 2 * FREE)
+    assert not other.done()
+    _, refused = await ask("cyd", FREE + 1)
+    with pytest.raises(Denied, match="This server"):
+        await refused
+    _, small = await ask("ada", FREE)
+    assert not small.done(), "small calls find room"
+    half.left.set()
+    await waiting
+    _, again = await ask("ada", 3 * FREE)
+    assert not again.done(), "what was given up was given back"
+    for task in (other, small, again):
+        task.cancel()
+    await asyncio.wait([other, small, again])
+    _, whole = await ask("ada", 3 * FREE)
+    assert not whole.done()
+    whole.cancel()
 
 
 async def test_work_of_another_task_stops_when_the_client_leaves_and_not_when_it_has_its_answer() -> None:
@@ -155,7 +201,7 @@ async def test_work_of_another_task_stops_when_the_client_leaves_and_not_when_it
             await receive()
 
         client = Connection(request())
-        exchange = asyncio.create_task(Exchange(app)({}, client.receive, client.send))
+        exchange = asyncio.create_task(Exchange(app, Room())(sent_by("ada"), client.receive, client.send))
         await begun.wait()
         client.left.set()
         await exchange

@@ -12,6 +12,7 @@ from agentdb_mcp.core.ids import TokenId, UserId, WorkspaceId
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.entrypoints.asgi import App, Receive, Scope, Send, set_caller
 from agentdb_mcp.entrypoints.http.exchange import MOST_BODY, Exchange
+from agentdb_mcp.entrypoints.http.room import Room
 from agentdb_mcp.entrypoints.mcp.server import agent_server
 from agentdb_mcp.entrypoints.mcp.streamable import MOST_OF_ONE, PATH, streamable_http
 from support.gateways import ACCEPT
@@ -34,7 +35,7 @@ def sent_by(name: str, app: App) -> Callable[[Any, Any, Any], Any]:
 
     async def known(scope: Scope, receive: Receive, send: Send) -> None:
         set_caller(scope, caller)
-        await Exchange(app)(scope, receive, send)
+        await Exchange(app, Room())(scope, receive, send)
 
     return known
 

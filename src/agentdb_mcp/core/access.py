@@ -25,6 +25,11 @@ class Caller:
     principal: Principal | None
     """None for a host, which is no agent."""
 
+    @property
+    def owner(self) -> object:
+        """In whose name things are counted: an agent has one share, however many tokens it shows."""
+        return self.principal or self.token_id
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

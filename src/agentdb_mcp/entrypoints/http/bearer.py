@@ -84,7 +84,7 @@ class Gate:
 
     @contextmanager
     def _counted(self, caller: Caller) -> Generator[None]:
-        owner = caller.principal or caller.token_id
+        owner = caller.owner
         if self._of_caller[owner] >= MOST_OPEN:
             raise Denied(
                 "rate_limited",

@@ -8,8 +8,18 @@ import asyncio
 from typing import Final
 
 from agentdb_mcp.core.errors import Invalid
-from agentdb_mcp.entrypoints.asgi import App, Departure, Message, Receive, Scope, Send, set_departure
+from agentdb_mcp.entrypoints.asgi import (
+    App,
+    Departure,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    caller_of,
+    set_departure,
+)
 from agentdb_mcp.entrypoints.http.answers import send_error
+from agentdb_mcp.entrypoints.http.room import Keep, Room
 
 MOST_BODY: Final = 8 * 1024 * 1024
 """Bytes of a request, as on stdio."""
@@ -24,21 +34,27 @@ PIECE: Final = 64 * 1024
 class Exchange:
     """Reads the whole request first; cancels the work for a client that left or does not listen."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, room: Room) -> None:
         self._app = app
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Denied("rate_limited") for what finds no room."""
+        with self._room.place(caller_of(scope).owner) as keep:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    body = await _body(receive, keep)
+            except TimeoutError:
+                await send_error(send, _too_slow(), status=408)
+            except Invalid as error:
+                await send_error(send, error, status=413)
+            else:
+                if body is not None:
+                    await self._answer(body, scope, receive, send)
+
+    async def _answer(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         departure = Departure()
         set_departure(scope, departure)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                body = await _body(receive)
-        except TimeoutError:
-            return await send_error(send, _too_slow(), status=408, headers={"connection": "close"})
-        except Invalid as error:
-            return await send_error(send, error, status=413, headers={"connection": "close"})
-        if body is None:
-            return None
         watching = asyncio.create_task(_watch(receive, departure))
         try:
             with departure.stops():
@@ -48,7 +64,7 @@ class Exchange:
             watching.cancel()
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, keep: Keep) -> bytes | None:
     """The whole body; None when the client left in the middle."""
     body = bytearray()
     while True:
@@ -62,6 +78,7 @@ async def _body(receive: Receive) -> bytes | None:
                 f"A request has at most {MOST_BODY} bytes.",
                 "Send the data in several calls.",
             )
+        keep(len(body))
         if not message.get("more_body", False):
             return bytes(body)
 

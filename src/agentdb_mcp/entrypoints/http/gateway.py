@@ -14,6 +14,8 @@ from agentdb_mcp.entrypoints.asgi import App
 from agentdb_mcp.entrypoints.http.bearer import Bearer, Gate
 from agentdb_mcp.entrypoints.http.doorman import LOOPBACK, Doorman, Names, is_loopback
 from agentdb_mcp.entrypoints.http.exchange import Exchange
+from agentdb_mcp.entrypoints.http.room import Room
+from agentdb_mcp.entrypoints.http.unread import Unread
 from agentdb_mcp.store import Changes
 
 
@@ -66,9 +68,10 @@ def gateway(house: House, gate: Gate, changes: Changes, fronts: Sequence[Front])
         heard = changes.version is not None
         return JSONResponse({"status": "ok" if heard else "no control plane"}, 200 if heard else 503)
 
+    room = Room()
     routes = [
-        Route(front.path, Bearer(gate, Exchange(front.app), front.needs), methods=list(front.methods))
+        Route(front.path, Bearer(gate, Exchange(front.app, room), front.needs), methods=list(front.methods))
         for front in fronts
     ]
     app = Starlette(routes=[Route("/healthz", healthy), Route("/readyz", ready), *routes])
-    return house.doorman(app)
+    return Unread(house.doorman(app))

@@ -1,4 +1,7 @@
-"""Connections whose request never comes: uvicorn waits for the rest of a head for ever."""
+"""Connections whose request never comes: uvicorn waits for the rest of a head for ever.
+
+And requests whose sender nobody knows yet: uvicorn reads on before anybody asked for the body.
+"""
 
 import asyncio
 from typing import Any, ClassVar, Final
@@ -30,6 +33,13 @@ class Patient(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        """As uvicorn does, but nothing is read after a request's head until its body is asked for."""
+        before: Any = self.cycle
+        super().handle_events()
+        if self.cycle is not before and self.cycle.more_body:
+            self.flow.pause_reading()  # cycle.receive() resumes it, and so does the end of the answer
 
     def _look_later(self) -> None:
         self._timer = self.loop.call_later(self.seconds, self._look, self._last())

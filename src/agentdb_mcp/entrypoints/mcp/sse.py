@@ -38,6 +38,9 @@ MESSAGE_PATH: Final = "/messages"
 MOST_UNANSWERED: Final = 128
 """Calls of one agent that wait for an answer, or whose answers it does not take."""
 
+WEIGHT: Final = 512 * 1024
+"""Bytes of a call for which it counts once more: it stays in memory, and its POST is long over."""
+
 PING_SECONDS: Final = 15.0
 """Keeps proxies from closing a stream that is silent."""
 
@@ -84,16 +87,18 @@ class LegacySse:
         session = self._sessions.get(name)
         if session is None or session.principal != principal:
             return 404
+        body = await request.body()
         try:
-            message = jsonrpc_message_adapter.validate_json(await request.body(), by_name=False)
+            message = jsonrpc_message_adapter.validate_json(body, by_name=False)
         except ValidationError:
             return 400
         if isinstance(message, JSONRPCRequest):
-            if self._unanswered[principal] >= MOST_UNANSWERED:
+            weight = 1 + len(body) // WEIGHT
+            if self._unanswered[principal] + weight > MOST_UNANSWERED:
                 return 429
-            if not session.expects(message.id):
+            if not session.expects(message.id, weight):
                 return 400
-            self._unanswered[principal] += 1
+            self._unanswered[principal] += weight
         try:
             await session.take(message, request)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -101,8 +106,8 @@ class LegacySse:
             return 404
         return 202
 
-    def _settled(self, principal: Principal, calls: int) -> None:
-        self._unanswered[principal] -= calls
+    def _settled(self, principal: Principal, weight: int) -> None:
+        self._unanswered[principal] -= weight
         if not self._unanswered[principal]:
             del self._unanswered[principal]
 
@@ -129,14 +134,14 @@ class _Session(Stream):
         self._requests = requests
         self._send = send
         self._settled = settled
-        self._unanswered: set[RequestId] = set()
+        self._unanswered: dict[RequestId, int] = {}
         self._turn = anyio.Lock()
 
-    def expects(self, request_id: RequestId) -> bool:
+    def expects(self, request_id: RequestId, weight: int) -> bool:
         """Notes a call that is to be answered. False: its id is taken."""
         if request_id in self._unanswered:
             return False
-        self._unanswered.add(request_id)
+        self._unanswered[request_id] = weight
         return True
 
     async def take(self, message: JSONRPCMessage, request: Request) -> None:
@@ -173,12 +178,11 @@ class _Session(Stream):
         """A call, or its answer: nothing is owed for it any more."""
         request_id = getattr(message, "id", None)
         if request_id in self._unanswered:
-            self._unanswered.remove(request_id)
-            self._settled(1)
+            self._settled(self._unanswered.pop(request_id))
 
     def close(self) -> None:
         """Nothing of it is to be answered any more."""
         self._requests.close()
         if self._unanswered:
-            self._settled(len(self._unanswered))
+            self._settled(sum(self._unanswered.values()))
             self._unanswered.clear()
