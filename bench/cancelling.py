@@ -17,7 +17,10 @@ TIMES = 10
 LONGEST = 5
 """Seconds: who takes more has not stopped."""
 
-ENDLESS = "SELECT /* {} */ count(*) FROM generate_series(1, 1000000000000)"
+ENDLESS = """SELECT /* {} */ count(*)
+    FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"""
+"""A long series by itself would be written to disk, up to the limit of temporary files."""
+
 RUNNING = """FROM pg_stat_activity
     WHERE state <> 'idle' AND pid <> pg_backend_pid() AND position($1 in query) > 0"""
 

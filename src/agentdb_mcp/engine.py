@@ -141,7 +141,7 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
         catalog = Catalog(pools)
         schema = SchemaService(access, catalog, versions, turns=turns, limits=settings.limits, trail=trail)
         confirmation = Confirmation(
-            admission, catalog, turns, settings.destructive, most_rows=settings.confirm_rows
+            admission, catalog, runner, turns, rule=settings.destructive, most_rows=settings.confirm_rows
         )
         loads = LoadService(
             access, admission, runner, turns=turns, catalog=catalog, transactions=transactions

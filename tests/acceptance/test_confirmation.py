@@ -183,6 +183,8 @@ def test_no_other_tool_insert_or_deferred_trigger_carries_rows_past_the_count(as
         f"CREATE OR REPLACE FUNCTION wiped_later() RETURNS trigger {body}",
         "CREATE OR REPLACE VIEW wiping AS SELECT wiped() AS n",
         f"CREATE CONSTRAINT TRIGGER later AFTER UPDATE ON {mark} {later}",
+        f"CREATE TABLE {mark}_in (n int)",
+        f"CREATE CONSTRAINT TRIGGER later AFTER INSERT ON {mark}_in {later}",
     ):
         assert not asking.call("execute_ddl", sql=sql)["isError"]
     assert not asking.call("execute", sql=f"INSERT INTO {mark} VALUES (1)")["isError"]
@@ -194,12 +196,38 @@ def test_no_other_tool_insert_or_deferred_trigger_carries_rows_past_the_count(as
         ("execute", {"sql": f"INSERT INTO {mark} SELECT wiped()"}),
         ("execute", {"sql": f"INSERT INTO {mark} SELECT n FROM wiping"}),
         ("execute", {"sql": f"UPDATE {mark} SET n = 2 WHERE n = 1"}),
+        ("execute", {"sql": f"INSERT INTO {mark}_in VALUES (1)"}),
+        ("load_rows", {"table": f"{mark}_in", "columns": ["n"], "rows": [[1], [2]]}),
     ):
         call = {"name": tool, "arguments": arguments}
         message, asked = question(asking, call)
         assert "- public.customer: 20 deleted" in asked["message"], arguments
         assert replied(asking, call, message, "decline")["isError"]
         assert count(asking) == 20
+    handle = asking.call("transaction", action="begin")["structuredContent"]["transaction"]
+    assert not asking.call("execute", sql=f"INSERT INTO {mark}_in VALUES (1)", transaction=handle)["isError"]
+    commit = {"name": "transaction", "arguments": {"action": "commit", "transaction": handle}}
+    message, asked = question(asking, commit)
+    assert "- public.customer: 20 deleted" in asked["message"]
+    assert "| COMMIT" in asked["message"]
+    assert replied(asking, commit, message, "decline")["isError"]
+    assert count(asking) == 20
+    message, _ = question(asking, commit)
+    assert replied(asking, commit, message, "accept")["structuredContent"]["state"] == "committed"
+    assert count(asking) == 0
+
+
+def test_a_yes_is_not_asked_for_again_when_the_call_is_answered_from_its_record(asking: Host) -> None:
+    key = f"drop once {asking.era}"
+    call = {"name": "execute_ddl", "arguments": {"sql": "DROP TABLE customer", "idempotency_key": key}}
+    message, _ = question(asking, call)
+    assert not replied(asking, call, message, "accept")["isError"]
+    assert not asking.call("execute_ddl", sql=TABLE)["isError"]
+    answered = asking.call("execute_ddl", **call["arguments"])
+    assert answered["structuredContent"]["replayed"], answered
+    assert count(asking) == 0
+    other = asking.call("execute_ddl", sql="DROP TABLE customer CASCADE", idempotency_key=key)
+    assert other["structuredContent"]["error"]["code"] == "idempotency_conflict"
 
 
 def test_a_cancelled_call_takes_its_question_back_and_a_client_that_fails_to_ask_gets_no_yes(

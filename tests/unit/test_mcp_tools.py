@@ -19,8 +19,7 @@ def wire_form(spec: ToolSpec, *, with_output: bool) -> dict[str, object]:
     annotations = {
         "readOnlyHint": spec.read_only,
         **({} if spec.read_only else {"destructiveHint": spec.destructive}),
-        **({} if spec.read_only or not spec.idempotent else {"idempotentHint": True}),
-        "openWorldHint": spec.open_world,
+        "openWorldHint": False,
     }
     form: dict[str, object] = {
         "name": spec.name,

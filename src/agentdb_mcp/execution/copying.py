@@ -17,7 +17,7 @@ from agentdb_mcp.core.errors import AgentDbError, SqlFailed
 from agentdb_mcp.core.guard import ApprovedSql
 from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.core.results import Caps, ResultSet
-from agentdb_mcp.execution.attempts import Attempt
+from agentdb_mcp.execution.atomic import Atomic
 from agentdb_mcp.execution.failures import LOST, translated
 from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.rows import Rows, encoded
@@ -43,32 +43,17 @@ class Place:
         return f"INSERT INTO {table} ({columns}) VALUES ({values})"
 
 
-class Load(Attempt[int]):
+class Load(Atomic):
     """Rows for an approved insertion, in one transaction with the look at the columns' types."""
 
     def __init__(self, sql: ApprovedSql, place: Place, rows: Rows, caps: Caps) -> None:
-        super().__init__(caps, reads=False, lasts=False)
+        super().__init__((), caps)
         self._sql = sql
         self._place = place
         self._rows = rows
 
-    async def perform(self, session: Session) -> int:
-        """How many rows were loaded."""
-        self.lasts = False
-        await session.begin("READ WRITE")
-        try:
-            await copied(session, self._sql, self._place, self._rows)
-            self.lasts = session.sent = True
-            await session.commit()
-        except LOST:
-            raise
-        except asyncpg.PostgresError as error:
-            await session.roll_back()
-            raise _located(error, self._place) from None
-        except AgentDbError:
-            await session.roll_back()
-            raise
-        return len(self._rows)
+    async def _run_each(self, session: Session) -> tuple[ResultSet, ...]:
+        return await copied(session, self._sql, self._place, self._rows)
 
 
 class KeyedLoad(Keyed):
@@ -80,12 +65,11 @@ class KeyedLoad(Keyed):
         self._place = place
         self._rows = rows
 
-    async def _run_steps(self, session: Session) -> tuple[ResultSet, ...]:
-        await copied(session, self._sql, self._place, self._rows)
-        return (ResultSet((), (), f"COPY {len(self._rows)}", affected=len(self._rows)),)
+    async def _run_each(self, session: Session) -> tuple[ResultSet, ...]:
+        return await copied(session, self._sql, self._place, self._rows)
 
 
-async def copied(session: Session, sql: ApprovedSql, place: Place, rows: Rows) -> None:
+async def copied(session: Session, sql: ApprovedSql, place: Place, rows: Rows) -> tuple[ResultSet, ...]:
     """Copies the rows in the transaction that is open. Raises Invalid and SqlFailed, and what is in LOST."""
     try:
         prepared = await session.prepare_text(sql.text, keep=False)
@@ -99,6 +83,7 @@ async def copied(session: Session, sql: ApprovedSql, place: Place, rows: Rows) -
         raise
     except asyncpg.PostgresError as error:
         raise _located(error, place) from None
+    return (ResultSet((), (), f"COPY {len(rows)}", affected=len(rows)),)
 
 
 async def _stream(data: bytes) -> AsyncGenerator[bytes]:

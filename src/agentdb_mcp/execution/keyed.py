@@ -7,9 +7,10 @@ import asyncpg
 
 from agentdb_mcp.core.changes import Key, Outcome
 from agentdb_mcp.core.errors import AgentDbError, Denied, Invalid, Unavailable
-from agentdb_mcp.core.results import Caps
+from agentdb_mcp.core.results import Caps, Cell
 from agentdb_mcp.execution.asking import ask
 from agentdb_mcp.execution.atomic import Atomic, Step
+from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.records import read_record, record_of
 from agentdb_mcp.execution.session import Session
 
@@ -48,6 +49,8 @@ RETURNING true
 """A row when the key is ours now. Whoever comes second waits here until the first has committed or failed."""
 
 _FIND: Final[LiteralString] = "SELECT digest, outcome FROM agentdb.call WHERE workspace_id = $1 AND key = $2"
+
+_RECALL: Final[LiteralString] = f"{_FIND} AND made_at > pg_catalog.now() - interval '24 hours'"
 
 _RECORD: Final[LiteralString] = """
 UPDATE agentdb.call SET outcome = $3 WHERE workspace_id = $1 AND key = $2 RETURNING true
@@ -122,10 +125,7 @@ class Keyed(Atomic):
             return None
         if not rows:  # it was there, expired meanwhile and was cleared away
             raise _in_progress()
-        ((digest, outcome),) = rows
-        if digest != self._key.digest:
-            raise _another()
-        return read_record(str(outcome))
+        return _recorded(rows, self._key)
 
     async def _record(self, session: Session, outcome: Outcome) -> None:
         if not await ask(session, _RECORD, self._of_key(record_of(outcome))):
@@ -135,6 +135,28 @@ class Keyed(Atomic):
 
     def _of_key(self, *more: str) -> tuple[str, ...]:
         return (self._key.workspace_id, self._key.text, *more)
+
+
+class Recall(Attempt[Outcome | None]):
+    """What the call did that has the key, if there was one; nothing is run."""
+
+    def __init__(self, caps: Caps, key: Key) -> None:
+        super().__init__(caps, reads=False, lasts=False)
+        self._key = key
+
+    async def perform(self, session: Session) -> Outcome | None:
+        try:
+            rows = await ask(session, _RECALL, (self._key.workspace_id, self._key.text))
+        except _NO_PLACE:
+            return None
+        return _recorded(rows, self._key) if rows else None
+
+
+def _recorded(rows: Sequence[Sequence[Cell]], key: Key) -> Outcome:
+    ((digest, outcome),) = rows
+    if digest != key.digest:
+        raise _another()
+    return read_record(str(outcome))
 
 
 async def _make_place(session: Session) -> None:

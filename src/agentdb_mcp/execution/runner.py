@@ -14,7 +14,7 @@ from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call, Continuation, Read
 from agentdb_mcp.execution.copying import KeyedLoad, Load, Place
 from agentdb_mcp.execution.failures import no_connection
-from agentdb_mcp.execution.keyed import Keyed
+from agentdb_mcp.execution.keyed import Keyed, Recall
 from agentdb_mcp.execution.parameters import refuse_too_many
 from agentdb_mcp.execution.plans import Planning
 from agentdb_mcp.execution.pools import Pools
@@ -84,6 +84,10 @@ class Runner:
         _refuse_too_many(steps)
         return await self._run(target, Keyed(steps, caps, key))
 
+    async def recall(self, target: Target, caps: Caps, key: Key) -> Outcome | None:
+        """What an earlier call with this key did; None when there was none. Raises as `change_once` does."""
+        return await self._run(target, Recall(caps, key))
+
     async def rehearse(
         self, target: Target, steps: Sequence[Step], caps: Caps, within: Transaction | None = None
     ) -> Outcome:
@@ -132,8 +136,8 @@ class Runner:
         *,
         caps: Caps,
         within: Transaction | None = None,
-    ) -> int:
-        """How many rows were loaded, for an insertion that was approved. Raises as `run` does."""
+    ) -> Outcome:
+        """All rows, or none, for an insertion that was approved. Raises as `change` does."""
         return await self._run(target, Load(sql, place, rows, caps), within)
 
     async def load_once(

@@ -7,11 +7,13 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from agentdb_mcp.core.errors import AgentDbError, Denied, Missing, Unavailable
+from agentdb_mcp.core.errors import AgentDbError, Denied, Missing, SqlFailed, Unavailable
+from agentdb_mcp.core.results import Caps
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.failures import LOST, ended_the_session, flooded, timed_out, translated
 from agentdb_mcp.execution.pool import SessionPool
 from agentdb_mcp.execution.session import Session
+from agentdb_mcp.execution.settling import Settling
 
 T = TypeVar("T")
 
@@ -98,8 +100,15 @@ class Transaction:
             raise self._gone()
         return given
 
-    async def commit(self) -> None:
-        """Keeps all of it. Raises SqlFailed when what was deferred fails: nothing is kept then."""
+    async def commit(self, most: int | None = None) -> None:
+        """Keeps all of it. Raises SqlFailed when what was deferred fails: nothing is kept then.
+
+        Raises TooManyRows when triggers that were deferred would update and delete more than `most` rows: the
+        transaction goes on then.
+        """
+        if most is not None:
+            with suppress(SqlFailed):  # the commit says it
+                await self.run(Settling(Caps(seconds=END_SECONDS), most))
         await self._ready()
         if self._session.is_closed():
             raise self._gone()

@@ -49,6 +49,10 @@ class Admission:
         """A statement's record in the audit trail, to be entered before anything can be refused."""
         return self._trail.call(principal, kind, tool, sql)
 
+    async def reach(self, principal: Principal, kind: Kind, entry: Entry) -> Target:
+        """The database, for a call that brings no statement of its own."""
+        return entry.reached(await self._access.resolve(principal, kind))
+
     async def admit(
         self, principal: Principal, kind: Kind, tool: Tool | None, sql: str, entry: Entry
     ) -> tuple[Target, ApprovedSql]:
@@ -56,8 +60,7 @@ class Admission:
 
         A database that is paused, pending or gone is refused before the statement is even read.
         """
-        target = await self._access.resolve(principal, kind)
-        entry.reached(target)
+        target = await self.reach(principal, kind, entry)
         approved = await self.approve(target, tool, sql)
         await entry.judged(approved)
         return target, approved
@@ -73,8 +76,7 @@ class Admission:
         if len(statements) == 1:
             target, approved = await self.admit(principal, kind, tool, statements[0].sql, entry)
             return target, [approved]
-        target = await self._access.resolve(principal, kind)
-        entry.reached(target)
+        target = await self.reach(principal, kind, entry)
         policy, parts = self._policies[target.policy], list[ApprovedSql]()
         for number, each in enumerate(statements, 1):
             try:

@@ -10,11 +10,13 @@ from itertools import islice
 from typing import Final
 
 from agentdb_mcp.core.access import Target
-from agentdb_mcp.core.changes import Touched, text_of
+from agentdb_mcp.core.changes import Outcome, Touched, text_of
 from agentdb_mcp.core.consent import Agreement, Person, Question, Rule, Unconfirmed, lost_rows
 from agentdb_mcp.core.errors import Denied
-from agentdb_mcp.core.guard import Access, ApprovedSql, Extent, Loss, NameKind, StatementClass, calls_own
+from agentdb_mcp.core.guard import TOOLS, ApprovedSql, Extent, Loss, StatementClass, calls_own
+from agentdb_mcp.core.results import ALL
 from agentdb_mcp.execution.catalog import Catalog
+from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.services.admission import Admission
 from agentdb_mcp.services.audit import Entry
 from agentdb_mcp.services.fairness import Turns
@@ -40,26 +42,37 @@ class Permit:
     act: Act
     rows: int | None = None
     """Rows that it may update and delete; None is any."""
-    digest: str = ""
+    target: Target | None = None
+    """Where rows are counted."""
     can_be_asked: bool = False
+    made: Outcome | None = None
+    """What an earlier call with its key did: that is the answer, and nothing is to be run."""
 
     def exceeded(self, touched: Sequence[Touched]) -> Denied:
         """What to say of an act that was rolled back because it changed more rows."""
         rows, most = lost_rows(touched), self.rows or 0
-        if not self.can_be_asked:
+        if self.target is None or not self.can_be_asked:
             return _too_many(rows, most)
-        text = about_rows(self.act, touched, most)
-        return Unconfirmed(Question(self.act.kind, text, Agreement(self.digest, rows)))
+        agreement = Agreement(self.act.digest(self.target), rows)
+        return Unconfirmed(Question(self.act.kind, about_rows(self.act, touched, most), agreement))
 
 
 class Confirmation:
     """Stands before the services that change something."""
 
     def __init__(
-        self, admission: Admission, catalog: Catalog, turns: Turns, rule: Rule, *, most_rows: int
+        self,
+        admission: Admission,
+        catalog: Catalog,
+        runner: Runner,
+        turns: Turns,
+        *,
+        rule: Rule,
+        most_rows: int,
     ) -> None:
         self._admission = admission
         self._catalog = catalog
+        self._runner = runner
         self._turns = turns
         self._rule: Final = rule
         self._most_rows = most_rows
@@ -79,26 +92,40 @@ class Confirmation:
 
     async def _consider(self, act: Act, person: Person, entry: Entry) -> Permit:
         async with self._turns.turn(act.principal.workspace_id):
+            if act.tool not in TOOLS:  # by itself it destroys nothing
+                return self._counted(act, await self._admission.reach(act.principal, act.kind, entry), person)
             target, parts = await self._admission.admit_all(
                 act.principal, act.kind, act.tool, act.statements, entry
             )
-            digest = act.digest(target)
-            agreed = person.agreed if person.agreed is not None and person.agreed.act == digest else None
             losses = [loss for approved in parts for loss in _certain(approved)]
             if not losses:
                 counted = any(map(_may_overwrite, parts))
-                return Permit(act, self._bound(agreed) if counted else None, digest, person.can_be_asked)
-            if agreed is not None:
+                return self._counted(act, target, person) if counted else Permit(act)
+            if _agreed(act, target, person) is not None:
                 return Permit(act)
+            made = await self._made(act, target)
+            if made is not None:
+                entry.only_refusals = False
+                return Permit(act, made=entry.changed(made))
             if not person.can_be_asked:
                 raise _nobody_to_ask(losses)
             stakes = await self._stakes(target, losses)
-        raise Unconfirmed(Question(act.kind, about_losses(act, losses, stakes), Agreement(digest)))
+        agreement = Agreement(act.digest(target))
+        raise Unconfirmed(Question(act.kind, about_losses(act, losses, stakes), agreement))
 
-    def _bound(self, agreed: Agreement | None) -> int:
-        if agreed is None or agreed.rows is None:
-            return self._most_rows
-        return agreed.rows + agreed.rows // _TENTH
+    def _counted(self, act: Act, target: Target, person: Person) -> Permit:
+        """As many rows as pass unasked, or as the person agreed to."""
+        agreed = _agreed(act, target, person)
+        rows = self._most_rows
+        if agreed is not None and agreed.rows is not None:
+            rows = agreed.rows + agreed.rows // _TENTH
+        return Permit(act, rows, target, person.can_be_asked)
+
+    async def _made(self, act: Act, target: Target) -> Outcome | None:
+        """What a call before with the same key did: nobody need be asked about that again."""
+        if act.key is None:
+            return None
+        return await self._runner.recall(target, self._admission.limits(target, ALL), act.key)
 
     async def _stakes(self, target: Target, losses: Sequence[Loss]) -> Stakes:
         """The tables that each loss reaches, as far as the question names them."""
@@ -106,6 +133,11 @@ class Confirmation:
         named = dict(islice(reached.items(), MOST_LINES))
         found = await self._catalog.stakes(target, list(named.values())) if named else []
         return dict(zip(named, found, strict=True))
+
+
+def _agreed(act: Act, target: Target, person: Person) -> Agreement | None:
+    agreed = person.agreed
+    return agreed if agreed is not None and agreed.act == act.digest(target) else None
 
 
 def _table(loss: Loss) -> tuple[str | None, str | None] | None:
@@ -124,19 +156,11 @@ def _certain(approved: ApprovedSql) -> list[Loss]:
 
 
 def _may_overwrite(approved: ApprovedSql) -> bool:
-    """Whether its run may change rows that are there, by itself or in functions that it does not show."""
+    """Whether its run may change rows that are there, by itself or in functions and triggers."""
     commands = {command.name for command in approved.facts.commands}
     if approved.statement_class is StatementClass.DDL:
         return bool(commands & _RUNS_QUERIES) or ("ALTER TABLE" in commands and calls_own(approved.facts))
-    return approved.statement_class is not StatementClass.MAINTENANCE and not _only_adds(approved)
-
-
-def _only_adds(approved: ApprovedSql) -> bool:
-    """An INSERT of values: what it reads, a view for instance, and what it calls may do anything."""
-    facts = approved.facts
-    is_insert = {command.name for command in facts.commands} == {"INSERT"}
-    reads = any(name.kind is NameKind.RELATION and name.access is Access.READ for name in facts.names)
-    return is_insert and not (reads or facts.losses or calls_own(facts))
+    return approved.statement_class is not StatementClass.MAINTENANCE
 
 
 def _too_many(rows: int, most: int) -> Denied:

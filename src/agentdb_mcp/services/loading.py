@@ -107,10 +107,9 @@ class LoadService:
             target, approved = await self._admission.admit(principal, kind, "execute", entry.sql, entry)
             if once is not None:
                 made = await self._runner.load_once(target, approved, place, shaped, caps=caps, key=once)
-                entry.changed(made)
-                return Loaded(made.results[0].affected or 0, made.replayed)
-            entry.rows = await self._runner.load(target, approved, place, shaped, caps=caps, within=within)
-            return Loaded(entry.rows)
+            else:
+                made = await self._runner.load(target, approved, place, shaped, caps=caps, within=within)
+            return Loaded(entry.changed(made).results[0].affected or 0, made.replayed)
 
     async def _place(
         self, target: Target, table: str, names: Sequence[str], caps: Caps, within: Transaction | None

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from agentdb_mcp.core.access import Principal, Target
-from agentdb_mcp.core.changes import Statement, Touched
+from agentdb_mcp.core.changes import Key, Statement, Touched
 from agentdb_mcp.core.consent import lost_rows
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.guard import Extent, Loss, Tool
+from agentdb_mcp.core.guard import Extent, Loss
 from agentdb_mcp.core.schema import Stake
 
 MOST_LINES: Final = 20
@@ -39,8 +39,10 @@ class Act:
 
     principal: Principal
     kind: Kind
-    tool: Tool
+    tool: str
     statements: Sequence[Statement]
+    """Of other tools than `execute` and `execute_ddl`, what says to a person what they do."""
+    key: Key | None = None
 
     def digest(self, target: Target) -> str:
         """Differs for every other caller, database, statement and parameter."""

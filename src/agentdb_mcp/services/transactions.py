@@ -131,14 +131,17 @@ class Transactions:
             finally:
                 self._rest(handle)
 
-    async def commit(self, principal: Principal, kind: Kind, handle: str) -> None:
-        """Keeps what was done in it, all or nothing. Sent again after it succeeded, it has succeeded."""
+    async def commit(self, principal: Principal, kind: Kind, handle: str, *, most: int | None = None) -> None:
+        """Keeps what was done in it, all or nothing. Sent again after it succeeded, it has succeeded.
+
+        Raises TooManyRows when deferred triggers would update and delete more than `most` rows.
+        """
         if (principal, handle) in self._committed:
             return
         recorded = self._trail.call(principal, kind, "transaction commit")
         async with recorded, self.use(principal, kind, handle) as transaction:
             if transaction is not None:
-                await transaction.commit()
+                await transaction.commit(most)
                 self._committed.append((principal, handle))
 
     async def roll_back(self, principal: Principal, kind: Kind, handle: str) -> None:

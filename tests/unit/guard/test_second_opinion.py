@@ -42,6 +42,12 @@ def test_a_relation_that_only_postgresql_sees_is_a_disagreement(quarrel):
     assert name.position == 15
 
 
+@pytest.mark.parametrize("name", ["a" * 70, "Ä" * 40, "日" * 30, "x" + "日" * 30, '"' + "Ü" * 32 + '"'])
+def test_a_name_is_as_long_as_postgresql_keeps_it(quarrel, name):
+    assert quarrel(f"SELECT 1 FROM {name}", f"SELECT 1 FROM {name}") is None
+    assert quarrel(f"SELECT 1 FROM {name}", "SELECT 1 FROM a") is not None
+
+
 def test_writing_by_a_function_is_not_the_second_parsers_to_see(quarrel):
     assert quarrel("SELECT nextval('s')", "SELECT nextval('s')") is None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentdb_mcp.core.guard.classes import StatementClass
 from agentdb_mcp.core.guard.facts import Facts, Name, NameKind
 from agentdb_mcp.core.guard.policy import SecondOpinion
+from agentdb_mcp.core.identifiers import MAX_IDENTIFIER_BYTES
 
 if TYPE_CHECKING:
     from sqlglot.dialects.postgres import Postgres
@@ -101,12 +102,17 @@ def _seen(tree: Any) -> SecondView | None:
     for node in tree.walk():
         keys.add(node.key)
         if node.key == "identifier":
-            identifiers.add(str(node.this).lower())
+            identifiers.add(_kept(str(node.this)).lower())
         elif node.key == "table":
             relations.append(str(node.name).lower())
     if "command" in keys:
         return None
     return SecondView(not keys & _CHANGES, tuple(relations), frozenset(identifiers))
+
+
+def _kept(name: str) -> str:
+    """What PostgreSQL keeps of a name, and its parser shows (manual, section "Identifiers and Key Words")."""
+    return name.encode("utf-8", "surrogatepass")[:MAX_IDENTIFIER_BYTES].decode(errors="ignore")
 
 
 def disagreement(facts: Facts, view: SecondView) -> tuple[str, Name | None] | None:

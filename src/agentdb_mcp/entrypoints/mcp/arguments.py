@@ -55,8 +55,6 @@ def _fitting(tool: ToolSpec, name: str, value: Any, schema: JsonSchema) -> Any:
     if "enum" in schema and value not in schema["enum"]:
         choices = " or ".join(f'"{choice}"' for choice in schema["enum"])
         raise _refused(tool, f"{name} must be {choices} here, not {_echo(value)}.")
-    if "minimum" in schema and value < schema["minimum"]:
-        raise _refused(tool, f"{name} must be at least {schema['minimum']}.")
     return int(value) if kind == "integer" else value
 
 

@@ -4,10 +4,10 @@ import logging
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from agentdb_mcp.core.access import Principal
-from agentdb_mcp.core.changes import Outcome
+from agentdb_mcp.core.changes import Key, Outcome, Statement
 from agentdb_mcp.core.consent import NOBODY, Person, TooManyRows
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Unavailable
@@ -18,7 +18,7 @@ from agentdb_mcp.entrypoints.mcp import plans, render, tables, versions
 from agentdb_mcp.entrypoints.mcp.arguments import checked, missing, unknown_tool
 from agentdb_mcp.entrypoints.mcp.render import ToolAnswer
 from agentdb_mcp.entrypoints.mcp.resources import AgentResources
-from agentdb_mcp.entrypoints.mcp.statements import statements_of
+from agentdb_mcp.entrypoints.mcp.statements import load_of, statements_of
 from agentdb_mcp.entrypoints.mcp.tools import ToolSpec, agent_tools
 from agentdb_mcp.entrypoints.mcp.versions import SchemaNews
 from agentdb_mcp.services.confirmation import Confirmation
@@ -33,10 +33,13 @@ _log = logging.getLogger(__name__)
 
 Arguments = Mapping[str, Any]
 
+_MOST = ("max_rows", "max_bytes", "max_tokens", "max_cell")
 _LISTING = ("schema", "pattern", "after", "search")
 
 Work = Callable[[Kind, Arguments], Awaitable[ToolAnswer]]
 
+
+_RENDERED: Final = {"execute": render.changed, "execute_ddl": render.defined}
 
 _MOST_CHANGES: Final = "most changes"
 """Stands beside the caller's own arguments, none of which can have that name."""
@@ -104,14 +107,32 @@ class AgentTools:
         return self._specs[name]
 
     async def _done(self, name: str, kind: Kind, arguments: Arguments, person: Person) -> ToolAnswer:
-        if name not in {"execute", "execute_ddl"} or arguments.get("dry_run"):
+        act = self._act(name, kind, arguments)
+        if act is None:
             return await self._work[name](kind, arguments)
-        act = Act(self._principal, kind, cast("Tool", name), statements_of(arguments))
         permit = await self._confirmation.require(act, person)
+        if permit.made is not None:
+            return _RENDERED[name](kind, permit.made, dry_run=False)
         try:
             return await self._work[name](kind, {**arguments, _MOST_CHANGES: permit.rows})
         except TooManyRows as found:
             raise permit.exceeded(found.touched) from None
+
+    def _act(self, name: str, kind: Kind, arguments: Arguments) -> Act | None:
+        """What a person may have to be asked about; None for what changes nothing that is there."""
+        key = None
+        if name == "load_rows":
+            statements = [load_of(arguments)]
+        elif name == "transaction" and arguments["action"] == "commit" and "transaction" in arguments:
+            statements = [Statement("COMMIT", [arguments["transaction"]])]
+        elif name in _RENDERED and not arguments.get("dry_run"):
+            statements = statements_of(arguments)
+            if "idempotency_key" in arguments:
+                text: str = arguments["idempotency_key"]
+                key = Key.of(self._principal.workspace_id, text, name, statements)
+        else:
+            return None
+        return Act(self._principal, kind, name, statements, key)
 
     async def _query(self, kind: Kind, arguments: Arguments) -> ToolAnswer:
         if "cursor" in arguments:
@@ -119,7 +140,7 @@ class AgentTools:
                 raise _no_cursor()
             return render.rows(kind, await self._resume(kind, arguments))
         if "sql" not in arguments:
-            raise missing(self._specs["query"], "sql")
+            raise missing(self._specs["query"], "sql, or a cursor to go on with")
         found = await self._queries.run(
             self._principal,
             kind,
@@ -186,7 +207,9 @@ class AgentTools:
         if action == "rollback":
             await self._transactions.roll_back(self._principal, kind, arguments["transaction"])
             return render.ended(kind, "rolled back")
-        await self._transactions.commit(self._principal, kind, arguments["transaction"])
+        await self._transactions.commit(
+            self._principal, kind, arguments["transaction"], most=arguments.get(_MOST_CHANGES)
+        )
         self._news.made(kind, await self._schema.look(self._principal, kind))
         return render.ended(kind, "committed")
 
@@ -224,8 +247,10 @@ def _asked(arguments: Arguments) -> Asked:
     seconds = arguments.get("timeout")
     if seconds is not None and not seconds > 0:
         raise Invalid("bad_argument", "timeout is in seconds, and more than 0.")
-    most = (arguments.get(name) for name in ("max_rows", "max_bytes", "max_tokens", "max_cell"))
-    return Asked(*most, seconds=seconds, changes=arguments.get(_MOST_CHANGES))
+    for name in _MOST:
+        if arguments.get(name, 1) < 1:
+            raise Invalid("bad_argument", f"{name} must be at least 1.")
+    return Asked(*map(arguments.get, _MOST), seconds=seconds, changes=arguments.get(_MOST_CHANGES))
 
 
 def _no_cursor() -> Invalid:

@@ -68,10 +68,9 @@ def _listed(spec: ToolSpec) -> types.Tool:
         output_schema=spec.output_schema,
         annotations=types.ToolAnnotations(
             read_only_hint=spec.read_only,
-            # Of what only reads both hints mean nothing, and what is not said is not idempotent (MCP schema,
+            # Of what only reads this means nothing, and what is not said is not idempotent (MCP schema,
             # ToolAnnotations).
             destructive_hint=None if spec.read_only else spec.destructive,
-            idempotent_hint=None if spec.read_only else spec.idempotent or None,
-            open_world_hint=spec.open_world,
+            open_world_hint=False,  # a tool reaches one of the agent's databases and nothing else
         ),
     )

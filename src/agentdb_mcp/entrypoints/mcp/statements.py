@@ -1,4 +1,4 @@
-"""The statements of a call that changes something: one as `sql` and `params`, or several as `statements`."""
+"""What a call that changes something asks for: one statement, several as `statements`, or a load."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -41,3 +41,9 @@ def _statement(number: int, given: Any) -> Statement:
         refused.statement = number
         raise refused
     return Statement(fields["sql"], cast("list[Any]", params))
+
+
+def load_of(arguments: Mapping[str, Any]) -> Statement:
+    """A load, as a person is told of it."""
+    rows: list[Any] = arguments["rows"]
+    return Statement(f"load_rows {arguments['table']}: {len(rows):,} rows", [arguments["columns"], rows])
