@@ -17,7 +17,7 @@ def test_rows_are_loaded_all_or_none_and_errors_name_them(home: Path, workspace:
         rows = [[f"s{number}", "1.50", ["a"] if number % 2 else None] for number in range(50_000)]
         answer = host.call("load_rows", rows=rows, **place)
         assert answer["structuredContent"]["loaded"] == 50_000
-        assert answer["content"][0]["text"] == "agent: 50000 rows loaded"
+        assert answer["content"][0]["text"] == "agent: 50,000 rows loaded"
         sql = 'SELECT count(*), sum(price), count(tags), sum(twice) FROM "Ware é"'
         assert host.rows(sql) == [[50_000, "75000.00", 25_000, "150000.00"]]
 

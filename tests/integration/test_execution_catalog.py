@@ -122,6 +122,17 @@ async def test_a_list_is_narrowed_by_a_pattern(
     assert [table.name for table in found.tables] == names
 
 
+async def test_a_schema_that_is_not_there_is_told_with_those_that_are(
+    catalog: Catalog, target: Target
+) -> None:
+    with pytest.raises(Invalid, match='There is no schema "nope" here') as refused:
+        await catalog.list_tables(target, Listing("nope"))
+    assert refused.value.hint.startswith("There are: ")
+    assert "public" in refused.value.hint
+    assert "shop" in refused.value.hint
+    assert not (await catalog.list_tables(target, Listing("shop", "no such table"))).tables
+
+
 async def test_a_list_is_bounded_and_says_so(
     catalog: Catalog, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,8 +150,11 @@ def typed(target: Target) -> Target:
     return target
 
 
-async def load(runner: Runner, target: Target, place: Place, *rows: list[JsonValue], **more: Any) -> int:
-    return await runner.load(target, write(place.insertion()), place, rows, caps=CAPS, **more)
+async def load(
+    runner: Runner, target: Target, place: Place, *rows: list[JsonValue], **more: Any
+) -> int | None:
+    made = await runner.load(target, write(place.insertion()), place, rows, caps=CAPS, **more)
+    return made.results[0].affected
 
 
 async def rows_of(runner: Runner, target: Target, sql: str) -> Any:

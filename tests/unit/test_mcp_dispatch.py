@@ -73,6 +73,17 @@ async def test_wrong_arguments_reach_no_service(tools: AgentTools) -> None:
     assert answer.structured["error"]["code"] == "bad_argument"
 
 
+@pytest.mark.parametrize("name", ["max_rows", "max_bytes", "max_tokens", "max_cell"])
+async def test_less_than_one_of_anything_is_refused(tools: AgentTools, name: str) -> None:
+    answer = await tools.call("query", {"sql": "SELECT 1", name: 0})
+    assert answer.structured["error"]["message"] == f"{name} must be at least 1."
+
+
+async def test_a_query_of_nothing_is_told_both_ways_to_ask(tools: AgentTools) -> None:
+    error = (await tools.call("query", {})).structured["error"]
+    assert error["message"] == "query needs the argument sql, or a cursor to go on with."
+
+
 @pytest.mark.parametrize("seconds", [0, -1, -0.5, float("nan")])
 async def test_a_deadline_lies_ahead(tools: AgentTools, seconds: float) -> None:
     answer = await tools.call("query", {"sql": "SELECT 1", "timeout": seconds})

@@ -352,7 +352,7 @@ def test_an_error_repeats_no_megabytes() -> None:
     error = SqlFailed(sqlstate="22P02", message="x" * 5_000_000, detail="y" * 5_000_000)
     answer = render.failure(error, Kind.AGENT)
     assert len(answer.text) < 5_000
-    assert "(5000000 characters)" in answer.text
+    assert "(5,000,000 characters)" in answer.text
     assert len(answer.structured["error"]["message"]) < 2_100
 
 

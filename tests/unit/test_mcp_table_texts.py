@@ -72,7 +72,7 @@ def test_a_list_has_a_line_for_each_table() -> None:
     answer = tables.listed(Kind.AGENT, TableList((ORDERS, view), more=False))
     assert answer.text.startswith("agent: 2 tables\n")
     assert block(answer.text) == [
-        'orders, table, ~12000 rows, 3.4 MB, "What customers bought"',
+        'orders, table, ~12,000 rows, 3.4 MB, "What customers bought"',
         'Crm."open orders", view',
     ]
     assert answer.structured == {
@@ -109,7 +109,7 @@ def test_a_description_tells_everything_a_statement_needs() -> None:
     answer = tables.described(Kind.AGENT, FULL)
     assert answer.text.startswith("agent: 1 table\n")
     assert block(answer.text) == [
-        "orders, ~12000 rows, 3.4 MB",
+        "orders, ~12,000 rows, 3.4 MB",
         '"What customers bought"',
         "id bigint not null identity always",
         "code text not null default 'x'::text, \"Printed on the parcel\"",
@@ -206,7 +206,7 @@ def test_a_database_says_what_it_is_and_what_calls_are_held_to() -> None:
     assert head == "global: PostgreSQL 18.6, 7.65 MB"
     assert newer == "SQL is read as PostgreSQL 17 reads it: syntax that is newer is refused"
     assert limits == (
-        "limits: 1000 rows, 1 MB and 10000 tokens an answer, 4000 characters a cell, "
+        "limits: 1,000 rows, 1 MB and 10,000 tokens an answer, 4,000 characters a cell, "
         "30 s a statement, 4 calls at once"
     )
     assert rest[1:-1] == ["extension pgcrypto 1.3 in extensions"]

@@ -129,19 +129,14 @@ def test_an_error_is_as_valid_an_answer_as_a_result(spec: ToolSpec) -> None:
 
 
 def test_only_the_reading_tools_say_that_they_are_safe() -> None:
-    hints = {spec.name: (spec.read_only, spec.destructive, spec.idempotent) for spec in agent_tools(BOTH)}
-    assert hints == {
-        "query": (True, False, True),
-        "execute": (False, True, False),
-        "execute_ddl": (False, True, False),
-        "load_rows": (False, False, False),
-        "transaction": (False, False, False),
-        "explain": (True, False, True),
-        "list_tables": (True, False, True),
-        "describe_table": (True, False, True),
-        "database_info": (True, False, True),
+    hints = {spec.name: (spec.read_only, spec.destructive) for spec in agent_tools(BOTH)}
+    changes = {
+        "execute": (False, True),
+        "execute_ddl": (False, True),
+        "load_rows": (False, False),
+        "transaction": (False, False),
     }
-    assert not any(spec.open_world for spec in agent_tools(BOTH))
+    assert hints == {name: changes.get(name, (True, False)) for name in hints}
 
 
 def test_the_reference_page_has_every_tool_with_its_arguments_and_no_other() -> None:

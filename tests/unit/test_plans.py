@@ -97,9 +97,9 @@ def test_a_plan_is_told_with_its_likely_time() -> None:
     top = node("Aggregate", 5_100, 1, scan("my t", 5_000, 3, Filter="(a = 1)"))
     answer = explained(Kind.AGENT, read_plan(plan(top), MEMORY), PACE)
     head, _, *body, _ = answer.text.split("\n")
-    assert head == "agent: cost 5,100, 26 ms to 510 ms, 1 rows of 8 bytes expected; not run"
+    assert head == "agent: cost 5,100, 26 ms to 510 ms, 1 row of 8 bytes expected; not run"
     assert body == [
-        "Aggregate: 1 rows",
+        "Aggregate: 1 row",
         '  Seq Scan "my t": 3 rows, 98% (a = 1)',
         "! reads all of my t for (a = 1): an index may spare most of it",
     ]

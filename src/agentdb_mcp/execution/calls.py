@@ -11,7 +11,7 @@ from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.cutting import characters_for_rows, cut, cut_cells, longest_cell
 from agentdb_mcp.execution.estimates import estimated_rows
-from agentdb_mcp.execution.failures import too_large
+from agentdb_mcp.execution.failures import row_too_large
 from agentdb_mcp.execution.paging import following
 from agentdb_mcp.execution.session import Answer, Prepared, Session
 
@@ -72,7 +72,7 @@ class Call(Attempt[ResultSet]):
         characters = self.caps.bytes - session.meter.left
         rows, truncated = cut(answer.rows, self.caps, characters, room)
         if truncated == "bytes" and not rows and self.reads:
-            raise too_large(f"A single row is larger than a result may be ({self.caps.bytes:,} bytes).")
+            raise row_too_large(self.caps.bytes)
         return ResultSet(
             columns=prepared.columns,
             rows=rows,

@@ -46,6 +46,9 @@ LONGEST_SAMPLE: Final = 80
 MOST_NAMES: Final = 100
 """Names of one completion."""
 
+_MOST_SCHEMAS: Final = 20
+"""Named where one was not found."""
+
 _MOST_NAMES: Final = 2_000
 _CAPS: Final = Caps(rows=_MOST_NAMES, bytes=8_000_000, seconds=15.0)
 _SAMPLE_CAPS: Final = Caps(rows=MOST_SAMPLES, bytes=4_000_000, seconds=5.0)
@@ -62,12 +65,15 @@ class Catalog:
     async def list_tables(self, target: Target, asked: Listing) -> TableList:
         """The tables and views the agent can read that were asked for, by name or best match first.
 
-        Raises Invalid("bad_argument") for a search that names no word or that is to go on.
+        Raises Invalid("bad_argument") for a search that names no word or that is to go on, and for a schema
+        that there is not.
         """
         words = None if asked.search is None else _words(asked)
         after = asked.after if asked.after is None or "." in asked.after else f"public.{asked.after}"
         most = MOST_TABLES if words is None else MOST_FOUND
         rows = await self._read(target, "list_tables", asked.schema, asked.pattern, after, words, most + 1)
+        if not rows and asked.schema is not None:
+            await self._check_schema(target, asked.schema)
         tables = tuple(replace(_summary(row[:6]), found_in=tuple(_items(row[6]))) for row in rows[:most])
         more = len(rows) > most
         last = f"{tables[-1].schema}.{tables[-1].name}" if more and words is None else None
@@ -106,6 +112,15 @@ class Catalog:
     async def table_names(self, target: Target, begun: str, *, schema: str | None = None) -> tuple[str, ...]:
         """The same of tables and views, of one schema when it is given."""
         return await self._names(target, begun, schema, schemas=False)
+
+    async def _check_schema(self, target: Target, name: str) -> None:
+        schemas = [str(schema) for (schema,) in await self._read(target, "schemas")]
+        if name not in schemas:
+            some = ", ".join(map(quote_identifier, schemas[:_MOST_SCHEMAS]))
+            more = f" and {len(schemas) - _MOST_SCHEMAS} more" if len(schemas) > _MOST_SCHEMAS else ""
+            raise Invalid(
+                "bad_argument", f'There is no schema "{name[:80]}" here.', f"There are: {some}{more}."
+            )
 
     async def _names(
         self, target: Target, begun: str, schema: str | None, *, schemas: bool

@@ -195,6 +195,16 @@ SELECT DISTINCT CASE WHEN $2::bool THEN n.nspname ELSE c.relname END AS name
  ORDER BY name
  LIMIT $4::int
 
+-- name: schemas
+-- Those that may hold tables of the agents'.
+SELECT n.nspname
+  FROM pg_catalog.pg_namespace n
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'extensions', 'agentdb')
+   AND n.nspname::text !~ '^pg_(toast|temp)'
+   AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+ ORDER BY n.nspname
+
+
 -- name: stakes
 -- The tables that are meant and about how many rows they hold. $1 schemas or NULLs, $2 names, or NULLs for all
 SELECT asked.place, n.nspname, c.relname, size.estimated_rows

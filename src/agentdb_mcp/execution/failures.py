@@ -74,7 +74,7 @@ def timed_out(seconds: float | None = None) -> Unavailable:
     )
 
 
-def too_large(what: str) -> Invalid:
+def _too_large(what: str) -> Invalid:
     """An answer that cannot be given, not even in part."""
     return Invalid(
         "result_too_large",
@@ -83,10 +83,19 @@ def too_large(what: str) -> Invalid:
     )
 
 
+def row_too_large(most: int) -> Invalid:
+    """The same of one row, which fewer rows would not make any smaller."""
+    return Invalid(
+        "result_too_large",
+        f"A single row is larger than this result may be ({most:,} bytes).",
+        "Select fewer columns, or parts of large values, e.g. left(body, 1000), or raise max_bytes.",
+    )
+
+
 def flooded(*, in_doubt: bool) -> Invalid:
     """An answer that was not waited for."""
     doubt = " Whether the change took effect is not known: look before running it again." if in_doubt else ""
-    return too_large("The answer was too large to be received, even in part." + doubt)
+    return _too_large("The answer was too large to be received, even in part." + doubt)
 
 
 def no_connection(seconds: float) -> Unavailable:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.plans import MOST_NODES, Pace, Plan, Step
-from agentdb_mcp.entrypoints.mcp.render import ToolAnswer, data_block, lines, name_text, one_line
+from agentdb_mcp.entrypoints.mcp.render import ToolAnswer, counted, data_block, lines, name_text, one_line
 
 _WORTH_TELLING = 0.05
 
@@ -14,7 +14,7 @@ def explained(kind: Kind, plan: Plan, pace: Pace) -> ToolAnswer:
     least, most = pace.expected(plan.cost)
     head = (
         f"{kind}: cost {plan.cost:,.0f}, {_time(least)} to {_time(most)}, "
-        f"{plan.rows:,} rows of {plan.row_bytes} bytes expected; not run"
+        f"{counted(plan.rows)} of {counted(plan.row_bytes, 'byte')} expected; not run"
     )
     steps = [_line(step) for step in plan.steps]
     more = [f"only the first {MOST_NODES} steps"] if len(steps) == MOST_NODES else []
@@ -37,7 +37,7 @@ def _line(step: Step) -> str:
     on = f" {name_text(step.on)}" if step.on else ""
     where = f" {step.condition}" if step.condition else ""
     share = f", {step.share:.0%}" if step.share >= _WORTH_TELLING else ""
-    return "  " * step.depth + one_line(f"{step.name}{on}: {step.rows:,} rows{share}{where}")
+    return "  " * step.depth + one_line(f"{step.name}{on}: {counted(step.rows)}{share}{where}")
 
 
 def _time(milliseconds: float) -> str:

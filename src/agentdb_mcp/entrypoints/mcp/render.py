@@ -52,7 +52,7 @@ def rows(kind: Kind, found: ResultSet) -> ToolAnswer:
     note = _go_on(found) if found.truncated else ""
     return ToolAnswer(
         lines(f"{kind}: {_extent(found)}", data_block(_table(found)), note),
-        {"database": str(kind), **_typed(found), **_counted(found), **_cursor(found)},
+        {"database": str(kind), **_typed(found), **_totals(found), **_cursor(found)},
     )
 
 
@@ -108,11 +108,11 @@ def _said(made: ResultSet, dry_run: bool) -> list[str]:
     """What one statement did, in lines and blocks."""
     would = "would be affected" if dry_run else "affected"
     head = (
-        made.command or f"{_rows(len(made.rows))} and more"
+        made.command or f"{counted(len(made.rows))} and more"
         if made.affected is None
-        else f"{_rows(made.affected)} {would}"
+        else f"{counted(made.affected)} {would}"
     )
-    first = f"first {_rows(len(made.rows))} of what it"
+    first = f"first {counted(len(made.rows))} of what it"
     note = (
         f"Only the {first} would return stand here."
         if dry_run
@@ -143,7 +143,7 @@ def loaded(kind: Kind, made: Loaded) -> ToolAnswer:
     """How many rows `load_rows` added: all there were."""
     replayed = {"replayed": True} if made.replayed else {}
     return ToolAnswer(
-        lines(f"{kind}: {_rows(made.count)} loaded", _REPLAYED * made.replayed),
+        lines(f"{kind}: {counted(made.count)} loaded", _REPLAYED * made.replayed),
         {"database": str(kind), "loaded": made.count, **replayed},
     )
 
@@ -257,7 +257,7 @@ def _returned(made: ResultSet) -> dict[str, Any]:
 def _touched(table: Touched) -> list[str]:
     """Its counts, then rows that went and rows that came, as a diff has them."""
     counts = {"inserted": table.inserted, "updated": table.updated, "deleted": table.deleted}
-    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    said = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
     head = f"{name_text(table.schema)}.{name_text(table.table)}: {said}"
     if table.sample is None:
         return [head]
@@ -284,7 +284,7 @@ def _is_part(found: ResultSet) -> bool:
 def _extent(found: ResultSet) -> str:
     """How many rows stand here, and where they stand in all there are."""
     if not _is_part(found) or not found.rows:
-        return _rows(len(found.rows))
+        return counted(len(found.rows))
     first, last = found.offset + 1, found.offset + len(found.rows)
     place = f"row {first:,}" if first == last else f"rows {first:,}-{last:,}"
     if found.total is not None:
@@ -292,7 +292,7 @@ def _extent(found: ResultSet) -> str:
     return place if found.estimate is None else f"{place} of about {float(f'{found.estimate:.2g}'):,.0f}"
 
 
-def _counted(found: ResultSet) -> dict[str, int]:
+def _totals(found: ResultSet) -> dict[str, int]:
     """Of the whole result, when only a part stands here: how many rows, or about how many."""
     counts = {"total": found.total, "estimate": found.estimate} if _is_part(found) else {}
     return {name: count for name, count in counts.items() if count is not None}
@@ -307,13 +307,14 @@ def _go_on(found: ResultSet) -> str:
         else "ORDER BY a unique key and WHERE key > the last here"
     )
     return (
-        f"Cut {why} after {_rows(len(found.rows))}: there are more. Ask for {narrower}an aggregate, "
+        f"Cut {why} after {counted(len(found.rows))}: there are more. Ask for {narrower}an aggregate, "
         f"or go on with {further}."
     )
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+def counted(count: int, noun: str = "row") -> str:
+    """So many of them, in words of ours: digits in threes, as everywhere in an answer's text."""
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def lines(*parts: str) -> str:
@@ -325,4 +326,4 @@ def clipped(value: Any, longest: int) -> Any:
     """A text cut to so many characters, with its true length; anything else as it is."""
     if not isinstance(value, str) or len(value) <= longest:
         return value
-    return f"{value[:longest]}… ({len(value)} characters)"
+    return f"{value[:longest]}… ({len(value):,} characters)"

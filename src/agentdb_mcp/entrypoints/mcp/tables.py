@@ -24,7 +24,15 @@ from agentdb_mcp.core.schema import (
     TableList,
     TableSummary,
 )
-from agentdb_mcp.entrypoints.mcp.render import ToolAnswer, clipped, data_block, lines, name_text, one_line
+from agentdb_mcp.entrypoints.mcp.render import (
+    ToolAnswer,
+    clipped,
+    counted,
+    data_block,
+    lines,
+    name_text,
+    one_line,
+)
 
 _USUAL_SCHEMA: Final = "public"
 _LONGEST_COMMENT: Final = 200
@@ -38,12 +46,15 @@ _NO_ACTION: Final = "NO ACTION"
 
 def listed(kind: Kind, found: TableList) -> ToolAnswer:
     """The answer of `list_tables`."""
-    count = "1 table" if len(found.tables) == 1 else f"{len(found.tables)} tables"
     further = "search for more words" if found.last is None else "go on with after = the last name"
     more = f"There are more: narrow the list, or {further}." if found.more else ""
     next_page = {} if found.last is None else {"after": found.last}
     return ToolAnswer(
-        lines(f"{kind}: {count}", data_block([_summary_line(table) for table in found.tables]), more),
+        lines(
+            f"{kind}: {counted(len(found.tables), 'table')}",
+            data_block([_summary_line(table) for table in found.tables]),
+            more,
+        ),
         {
             "database": str(kind),
             "tables": [without_nothing(table) for table in found.tables],
@@ -68,8 +79,8 @@ def informed(kind: Kind, facts: DatabaseFacts, limits: Limits, budget: Budget | 
     return ToolAnswer(
         lines(
             f"{kind}: PostgreSQL {facts.version}, {_size(facts.bytes)}",
-            f"limits: {limits.max_rows} rows, {_size(limits.max_result_bytes)} and "
-            f"{limits.max_result_tokens} tokens an answer, {limits.max_cell_chars} characters a cell, "
+            f"limits: {counted(limits.max_rows)}, {_size(limits.max_result_bytes)} and "
+            f"{limits.max_result_tokens:,} tokens an answer, {limits.max_cell_chars:,} characters a cell, "
             f"{limits.statement_timeout_seconds:g} s a statement, {limits.max_concurrent} calls at once",
             *_spent(budget),
             *_newer_than_the_guard(facts.version),
@@ -183,7 +194,7 @@ def _partitions(partitioning: Partitioning) -> Iterator[str]:
 
 def _measures(table: TableSummary) -> Iterator[str]:
     if table.estimated_rows is not None:
-        yield f"~{table.estimated_rows} rows"
+        yield f"~{counted(table.estimated_rows)}"
     if table.bytes is not None:
         yield _size(table.bytes)
 
