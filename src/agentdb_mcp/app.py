@@ -97,7 +97,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         await store.check_keys()
         if settings.delete_grace_hours is not None:
             await store.set_delete_grace(settings.delete_grace_hours)
-        providers = _providers(settings, server)
+        providers = _providers(settings, server, store)
         for provider in providers:
             stack.push_async_callback(provider.close)
         by_name = {provider.name: provider for provider in providers}
@@ -131,7 +131,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         )
 
 
-def _providers(settings: Settings, server: Server) -> "list[Provider]":
+def _providers(settings: Settings, server: Server, store: Store) -> "list[Provider]":
     """Every place databases may lie in. Raises Misconfigured when Neon is chosen and there is no key."""
     from agentdb_mcp.providers.server import ServerProvider
 
@@ -143,6 +143,7 @@ def _providers(settings: Settings, server: Server) -> "list[Provider]":
 
     neon = open_neon(
         settings.neon_api_key,
+        store,
         org_id=settings.neon_organization,
         base_url=settings.neon_api_url or BASE_URL,
         plans=in_region(settings.neon_region),

@@ -12,12 +12,22 @@ from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.fake_neon.states import Metric
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown
 from agentdb_mcp.providers.neon_usage import METRICS, NeonUsage
-from support.neon import Neon, neon_at, new_http
+from agentdb_mcp.store import Keys, Store
+from agentdb_mcp.store.rates import LONGEST_HOLD
+from support.neon import Neon, RationedClock, neon_at, new_http
+from support.servers import cut_after
 
 
 @pytest.fixture
 async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
     async with neon_at(admin_uri) as neon:
+        yield neon
+
+
+@pytest.fixture
+async def rationed(admin_uri: ConnectionUri, control_uri: ConnectionUri, store: Store) -> AsyncIterator[Neon]:
+    """Where requests are counted, together with those of others."""
+    async with neon_at(admin_uri, turns=store, clock=RationedClock(control_uri)) as neon:
         yield neon
 
 
@@ -101,14 +111,14 @@ async def test_history_too_far_back_is_refused(neon: Neon) -> None:
         await usage.history(neon.clock() - timedelta(days=30), neon.clock(), "hourly")
 
 
-async def test_the_rate_of_consumption_requests_is_its_own(neon: Neon) -> None:
-    usage, begin = NeonUsage(neon.http, org_id=ORG_ID), neon.clock.monotonic()
-    for _ in range(40):
-        await usage.history(neon.clock() - timedelta(hours=2), neon.clock(), "hourly")
-    assert neon.clock.monotonic() - begin > 45
-    before = neon.clock.monotonic()
-    await neon.api.regions()
-    assert neon.clock.monotonic() == before
+async def test_the_rate_of_consumption_requests_is_its_own(rationed: Neon) -> None:
+    usage, begin = NeonUsage(rationed.http, org_id=ORG_ID), rationed.clock.monotonic()
+    for _ in range(20):
+        await usage.history(rationed.clock() - timedelta(hours=2), rationed.clock(), "hourly")
+    assert rationed.clock.monotonic() - begin > 20
+    before = rationed.clock.monotonic()
+    await rationed.api.regions()
+    assert rationed.clock.monotonic() == before
 
 
 async def test_a_wait_that_neon_asks_for_is_kept(neon: Neon) -> None:
@@ -119,19 +129,35 @@ async def test_a_wait_that_neon_asks_for_is_kept(neon: Neon) -> None:
         assert 2 <= neon.clock.monotonic() - begin < 2.5
 
 
-async def test_a_wait_that_is_too_long_is_kept_by_asking_nothing(
-    neon: Neon, monkeypatch: pytest.MonkeyPatch
+async def test_a_wait_that_is_too_long_is_kept_by_asking_nothing_whatever_the_process(
+    rationed: Neon, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agentdb_mcp.fake_neon.server.RETRY_SECONDS", 3600)
-    neon.fake.faults.add(Fault.RATE_SECONDS)
-    begin = neon.clock.monotonic()
+    rationed.fake.faults.add(Fault.RATE_SECONDS)
+    begin = rationed.clock.monotonic()
     for _ in range(2):
         with pytest.raises(Unavailable):
-            await neon.api.regions()
-    assert len(neon.sent()) == 1
-    assert neon.clock.monotonic() == begin
-    neon.clock.advance(hours=1)
-    assert await neon.api.regions()
+            await rationed.api.regions()
+    async with rationed.another(turns=store) as other:
+        with pytest.raises(Unavailable):
+            await other.census()
+    assert len(rationed.sent()) == 1
+    assert rationed.clock.monotonic() == begin
+    await rationed.clock.sleep(LONGEST_HOLD)
+    assert await rationed.api.regions()
+
+
+async def test_without_the_control_plane_nothing_is_sent_and_that_is_said(
+    neon: Neon, admin_uri: ConnectionUri, keys: Keys
+) -> None:
+    async with cut_after(0, admin_uri) as nowhere:
+        lost = await Store.open(nowhere, keys)
+        async with neon.another(turns=lost) as provider:
+            with pytest.raises(Unavailable) as caught:
+                await provider.census()
+        await lost.close()
+    assert caught.value.code == "control_plane_unavailable"
+    assert neon.sent() == []
 
 
 async def test_a_change_is_not_sent_again_when_its_outcome_is_unknown(neon: Neon) -> None:

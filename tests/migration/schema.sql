@@ -132,6 +132,12 @@ CREATE TABLE orphan_sighting (
     CONSTRAINT orphan_sighting_pkey PRIMARY KEY (provider, project_id)
 );
 
+CREATE UNLOGGED TABLE rate_budget (
+    name text NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    CONSTRAINT rate_budget_pkey PRIMARY KEY (name)
+);
+
 CREATE TABLE agentdb_audit.record (
     seq bigint NOT NULL,
     at timestamp with time zone NOT NULL,

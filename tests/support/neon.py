@@ -10,6 +10,7 @@ import httpx
 
 from agentdb_mcp.core.databases import DatabaseSpec, Kind
 from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.rates import Rate
 from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
 from agentdb_mcp.fake_neon.clock import ManualClock
 from agentdb_mcp.fake_neon.server import API_KEY, FakeNeon
@@ -17,6 +18,8 @@ from agentdb_mcp.fake_neon.states import Project
 from agentdb_mcp.providers.neon import NeonProvider
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_http import NeonHttp
+from agentdb_mcp.providers.neon_rate import Turns
+from support.postgres import run_sql
 
 
 class Impatient(httpx.AsyncHTTPTransport):
@@ -41,6 +44,33 @@ class Impatient(httpx.AsyncHTTPTransport):
             await asyncio.gather(answer, withheld, return_exceptions=True)
 
 
+class Unrationed:
+    """Where there is no control plane to share a rate through: every turn is now."""
+
+    async def take_turn(self, rate: Rate, *, patience: float) -> float | None:  # noqa: ARG002 - the protocol's
+        return 0.0
+
+    async def hold_turns(self, rate: Rate, seconds: float) -> None:
+        """Nobody else asks."""
+
+
+class RationedClock(ManualClock):
+    """A time in which the control plane's turns come nearer as well, by whatever is slept."""
+
+    def __init__(self, control: ConnectionUri) -> None:
+        super().__init__()
+        self._control = control
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        await run_sql(
+            self._control, f"UPDATE rate_budget SET next_at = next_at - make_interval(secs => {seconds})"
+        )
+
+
+UNRATIONED = Unrationed()
+
+
 @dataclass(frozen=True, slots=True)
 class Neon:
     """What a test works with."""
@@ -53,10 +83,15 @@ class Neon:
 
     @asynccontextmanager
     async def another(
-        self, *, org_id: str | None = None, key: str = API_KEY, patient: bool = True
+        self,
+        *,
+        org_id: str | None = None,
+        key: str = API_KEY,
+        patient: bool = True,
+        turns: Turns = UNRATIONED,
     ) -> AsyncIterator[NeonProvider]:
         """Another process' provider, so to say."""
-        http = new_http(self.fake, self.clock, key, patient=patient)
+        http = new_http(self.fake, self.clock, key, turns=turns, patient=patient)
         provider = NeonProvider(
             NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic)
         )
@@ -77,10 +112,12 @@ class Neon:
 
 
 @asynccontextmanager
-async def neon_at(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    clock = ManualClock()
+async def neon_at(
+    admin_uri: ConnectionUri, *, turns: Turns = UNRATIONED, clock: ManualClock | None = None
+) -> AsyncIterator[Neon]:
+    clock = clock or ManualClock()
     fake = await FakeNeon(admin_uri, clock=clock).start()
-    http = new_http(fake, clock)
+    http = new_http(fake, clock, turns=turns)
     api = NeonApi(http, sleep=clock.sleep, monotonic=clock.monotonic)
     try:
         yield Neon(fake, clock, http, api, NeonProvider(api))
@@ -90,9 +127,17 @@ async def neon_at(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
         await fake.close()
 
 
-def new_http(fake: FakeNeon, clock: ManualClock, key: str = API_KEY, *, patient: bool = True) -> NeonHttp:
+def new_http(
+    fake: FakeNeon,
+    clock: ManualClock,
+    key: str = API_KEY,
+    *,
+    turns: Turns = UNRATIONED,
+    patient: bool = True,
+) -> NeonHttp:
     return NeonHttp(
         ApiKey(key),
+        turns,
         base_url=fake.api_url,
         sleep=clock.sleep,
         monotonic=clock.monotonic,

@@ -21,6 +21,10 @@ SELECT conrelid::regclass::text AS relation, format('CONSTRAINT %I %s', conname,
 
 SEPARATOR = ",\n"
 
+KINDS = """
+SELECT oid::regclass::text AS relation, CASE relpersistence WHEN 'u' THEN 'UNLOGGED TABLE' ELSE 'TABLE' END AS kind
+  FROM pg_class WHERE relkind = 'r' """
+
 PARENTS = "SELECT inhrelid::regclass::text AS relation, inhparent::regclass::text AS parent FROM pg_inherits"
 
 OTHERS = """
@@ -38,11 +42,12 @@ SELECT line FROM (
 async def described(connection: Any) -> str:
     """Everything a migration can make in the schemas of ours."""
     parents = {row["relation"]: row["parent"] for row in await connection.fetch(PARENTS)}
+    kinds = {row["relation"]: row["kind"] for row in await connection.fetch(KINDS)}
     bodies: dict[str, list[str]] = {}
     for row in [*await connection.fetch(COLUMNS), *await connection.fetch(CONSTRAINTS)]:
         bodies.setdefault(row["relation"], []).append("    " + row["line"])
     tables = [
-        f"CREATE TABLE {name} (\n{SEPARATOR.join(lines)}\n)"
+        f"CREATE {kinds[name]} {name} (\n{SEPARATOR.join(lines)}\n)"
         + (f" INHERITS ({parents[name]})" if name in parents else "")
         for name, lines in bodies.items()
     ]

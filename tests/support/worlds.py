@@ -29,6 +29,9 @@ LATER = (
 )
 """Every back-off and every lease has run out."""
 
+RESTED = "DELETE FROM rate_budget"
+"""Nobody asked Neon for anything for a while."""
+
 GRACE_IS_OVER = "UPDATE database_tombstone SET delete_after = least(delete_after, now())"
 
 
@@ -161,8 +164,8 @@ class World:
     @asynccontextmanager
     async def process(self, store: Store | None = None, *, patient: bool = True) -> AsyncIterator[Process]:
         """A process of its own, so to say, with a control plane it may lose."""
-        async with self.neon.another(patient=patient) as provider:
-            theirs = store or self.store
+        theirs = store or self.store
+        async with self.neon.another(patient=patient, turns=theirs) as provider:
             reconciler = Reconciler(theirs, {"neon": provider})
             lifecycle = LifecycleService(theirs, reconciler, provider="neon")
             yield Process(lifecycle, reconciler, Sweeper(theirs, {"neon": provider}), theirs, self.neon)
@@ -177,6 +180,7 @@ class World:
         """A new workspace, brought to where the story begins; its database holds something."""
         place = WorkspaceId(f"place-{len(self.places)}")
         self.places.append(place)
+        await run_sql(self.control, RESTED)
         async with self.process() as process:
             for act in acts:
                 await act(process, place)
@@ -217,7 +221,7 @@ class World:
         """Time passes, and workers come by: to a fixpoint, with what Neon held back in between."""
         async with self.process() as process:
             for _ in range(8):
-                await run_sql(self.control, LATER)
+                await run_sql(self.control, LATER, RESTED)
                 outcome = await process.reconciler.run_due()
                 await self.neon.fake.do_postponed()
                 swept = await process.sweeper.sweep(dry_run=False)
@@ -281,7 +285,7 @@ class World:
 
     async def clear(self, place: WorkspaceId) -> None:
         """Make room for the next story."""
-        await run_sql(self.control, GRACE_IS_OVER)
+        await run_sql(self.control, GRACE_IS_OVER, RESTED)
         async with self.process() as process:
             await delete(process, place)
             await leave(process, place)

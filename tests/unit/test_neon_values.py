@@ -26,6 +26,7 @@ from agentdb_mcp.providers.neon_records import (
 )
 from agentdb_mcp.providers.neon_refusals import Forbidden, Gone, loggable, refusal
 from agentdb_mcp.providers.neon_usage import gb_months
+from support.neon import UNRATIONED
 
 
 @pytest.mark.parametrize("value", [None, 3, "text", [], {"id": None}, {"id": 7}, {"unheard_of": {"id": "x"}}])
@@ -150,7 +151,7 @@ def test_no_address_reaches_the_log() -> None:
 
 def test_neon_without_a_key_is_refused_at_once() -> None:
     with pytest.raises(Misconfigured, match="NEON_API_KEY is not set") as caught:
-        open_neon(None)
+        open_neon(None, UNRATIONED)
     assert caught.value.code == "settings_invalid"
 
 

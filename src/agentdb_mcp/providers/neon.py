@@ -20,6 +20,7 @@ from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
 from agentdb_mcp.providers.neon_http import BASE_URL, NeonHttp
 from agentdb_mcp.providers.neon_names import ProjectNames
+from agentdb_mcp.providers.neon_rate import Turns
 from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
 from agentdb_mcp.providers.neon_roles import furnish
@@ -266,16 +267,21 @@ class NeonProvider:
 
 def open_neon(
     key: ApiKey | None,
+    turns: Turns,
     *,
     org_id: str | None = None,
     base_url: str = BASE_URL,
     plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
     prefix: str = PREFIX,
 ) -> NeonProvider:
-    """The provider for an operator's key. Raises Misconfigured("settings_invalid") when there is none."""
+    """The provider for an operator's key. Raises Misconfigured("settings_invalid") when there is none.
+
+    `turns` are shared with every process that uses the account.
+    """
     if key is None:
         raise key_missing()
-    return NeonProvider(NeonApi(NeonHttp(key, base_url=base_url), org_id=org_id), plans=plans, prefix=prefix)
+    http = NeonHttp(key, turns, base_url=base_url)
+    return NeonProvider(NeonApi(http, org_id=org_id), plans=plans, prefix=prefix)
 
 
 def _projects(created: Created | None) -> list[Project]:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.core.secrets import ApiKey
 from agentdb_mcp.providers.neon_fields import Fields
-from agentdb_mcp.providers.neon_rate import Monotonic, RateBudget, Sleep
+from agentdb_mcp.providers.neon_rate import CONSUMPTION, REQUESTS, Monotonic, RateBudget, Sleep, Turns
 from agentdb_mcp.providers.neon_refusals import OutcomeUnknown, loggable, refusal, unreachable
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ Params = Mapping[str, str | int]
 
 
 class _Later(Exception):
-    """Nothing was done. `pause` is what Neon asked for, in seconds; None: not said."""
+    """Nothing was done. `pause` is what Neon asked for, in seconds, or 0; `hold` is meant for everybody."""
 
-    def __init__(self, pause: float | None = None) -> None:
+    def __init__(self, pause: float = 0.0, *, hold: float = 0.0) -> None:
         self.pause = pause
+        self.hold = hold
 
 
 class NeonHttp:
@@ -59,6 +60,7 @@ class NeonHttp:
     def __init__(
         self,
         key: ApiKey,
+        turns: Turns,
         *,
         base_url: str = BASE_URL,
         sleep: Sleep = asyncio.sleep,
@@ -73,9 +75,8 @@ class NeonHttp:
         self._chance = chance
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
-        # In any minute at most 30 + 600 and 5 + 40 requests: under 700 and 50.
-        self._budget = RateBudget(per_second=10, burst=30, monotonic=monotonic, sleep=sleep)
-        self._consumption = RateBudget(per_second=40 / 60, burst=5, monotonic=monotonic, sleep=sleep)
+        self._budget = RateBudget(REQUESTS, turns, sleep)
+        self._consumption = RateBudget(CONSUMPTION, turns, sleep)
 
     async def read(self, path: str, params: Params | None = None) -> Fields:
         """GET. Raises Unavailable, Gone or Misconfigured."""
@@ -98,26 +99,23 @@ class NeonHttp:
         deadline = self._monotonic() + PATIENCE_SECONDS
         pause = FIRST_PAUSE
         while True:
-            if self._monotonic() + budget.held() > deadline:
+            if not await budget.take(deadline - self._monotonic()):
                 raise unreachable()
-            await budget.take()
             try:
-                return await self._once(method, path, params, body, budget)
-            except _Later as later:
-                # A jittered pause, so that workers that were turned away together do not return together.
-                wait = max(later.pause or 0.0, pause * (0.5 + self._chance() / 2))
+                return await self._once(method, path, params, body)
+            except _Later as caught:
+                later = caught
+            if later.hold:
+                await budget.hold(later.hold)
+            # A jittered pause, so that workers that were turned away together do not return together.
+            wait = max(later.pause, pause * (0.5 + self._chance() / 2))
             if self._monotonic() + wait > deadline:
                 raise unreachable()
             await self._sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _once(
-        self,
-        method: str,
-        path: str,
-        params: Params | None,
-        body: Mapping[str, object] | None,
-        budget: RateBudget,
+        self, method: str, path: str, params: Params | None, body: Mapping[str, object] | None
     ) -> Fields:
         import httpx
 
@@ -134,7 +132,7 @@ class NeonHttp:
         _log.debug("neon: %s %s: %s [%s, theirs %s]", method, path, response.status_code, request_id, theirs)
         if response.is_success:
             return self._body(method, response)
-        raise self._failure(method, path, response, request_id, budget)
+        raise self._failure(method, path, response, request_id)
 
     def _body(self, method: str, response: "httpx.Response") -> Fields:
         try:
@@ -142,9 +140,7 @@ class NeonHttp:
         except ValueError:
             raise (_Later() if method == "GET" else OutcomeUnknown()) from None
 
-    def _failure(
-        self, method: str, path: str, response: "httpx.Response", request_id: str, budget: RateBudget
-    ) -> Exception:
+    def _failure(self, method: str, path: str, response: "httpx.Response", request_id: str) -> Exception:
         status, error = response.status_code, _error_fields(response)
         message = error.text("message")
         _log.log(
@@ -154,10 +150,8 @@ class NeonHttp:
             response.headers.get("x-neon-ret-request-id", "-"),
         )  # fmt: skip
         if status in NOTHING_DONE or (status == 422 and "not ready yet" in message):
-            pause = retry_after(response.headers)
-            if status == 429:
-                budget.hold(pause or 1.0)
-            return _Later(pause)
+            pause = retry_after(response.headers) or 0.0
+            return _Later(pause, hold=(pause or 1.0) if status == 429 else 0.0)
         if 400 <= status < 500:
             return refusal(status, error.text("code"), request_id)
         return _Later() if method == "GET" else OutcomeUnknown()

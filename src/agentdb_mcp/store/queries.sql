@@ -560,3 +560,22 @@ UPDATE host_call SET answer = $2::text::jsonb WHERE key = $1
 -- name: drop_call
 -- $1 key
 DELETE FROM host_call WHERE key = $1 AND answer IS NULL
+
+-- name: take_turn
+-- The next turn, in so many seconds; no row when it is further off than one would wait. Whoever comes next finds
+-- the time after it, waited or not. What lies beyond every hold was written before the clock was set back.
+-- $1 rate, $2 seconds from one turn to the next, $3 seconds of rest made up for, $4 longest wait, $5 longest hold
+INSERT INTO rate_budget AS b (name, next_at)
+VALUES ($1, clock_timestamp() + make_interval(secs => $2::float8 - $3::float8))
+ON CONFLICT (name) DO UPDATE
+   SET next_at = CASE WHEN b.next_at > clock_timestamp() + make_interval(secs => $5) THEN clock_timestamp()
+                      ELSE greatest(b.next_at, clock_timestamp() - make_interval(secs => $3))
+                 END + make_interval(secs => $2)
+ WHERE b.next_at NOT BETWEEN clock_timestamp() + make_interval(secs => $4)
+                         AND clock_timestamp() + make_interval(secs => $5)
+RETURNING greatest(0, extract(epoch FROM next_at - make_interval(secs => $2) - clock_timestamp()))::float8
+
+-- name: hold_turns
+-- $1 rate, $2 seconds
+INSERT INTO rate_budget AS b (name, next_at) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
+ON CONFLICT (name) DO UPDATE SET next_at = greatest(b.next_at, excluded.next_at)

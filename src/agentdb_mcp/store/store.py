@@ -17,6 +17,7 @@ from agentdb_mcp.store.imports import Imports
 from agentdb_mcp.store.keys import Keys
 from agentdb_mcp.store.migrate import migrate, read_migrations
 from agentdb_mcp.store.queries import query
+from agentdb_mcp.store.rates import Rates
 from agentdb_mcp.store.rotation import Rotations
 from agentdb_mcp.store.schemas import Schemas
 from agentdb_mcp.store.tokens import Tokens
@@ -36,6 +37,7 @@ class Store(
     Tokens,
     Audits,
     HostCalls,
+    Rates,
 ):
     """Everything that is asked of the control plane.
 
