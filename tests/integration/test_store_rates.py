@@ -180,7 +180,7 @@ async def test_a_long_line_in_one_process_takes_no_turns_from_another(others: li
         late.append(number)
 
     line = [asyncio.ensure_future(ask(number)) for number in range(8)]
-    await here.begun.wait()
+    await asyncio.wait_for(here.begun.wait(), 60)
     there.over.set()
     assert await short.take(PATIENCE)
     assert there.asked[0] <= 2 * ONE.interval
@@ -195,7 +195,7 @@ async def test_who_is_cancelled_while_waiting_makes_room_for_the_next(store: Sto
     assert await budget.take(PATIENCE)
     given_up = asyncio.ensure_future(budget.take(PATIENCE))
     following = asyncio.ensure_future(budget.take(PATIENCE))
-    await waits.begun.wait()
+    await asyncio.wait_for(waits.begun.wait(), 60)
     given_up.cancel()
     waits.over.set()
     assert await following
