@@ -1,6 +1,8 @@
 """A host's life over HTTP: `agentdb serve-hosts` as a process, spoken to as a host would."""
 
 import json
+import re
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +50,8 @@ class Client:
         answer = self(method, path, body, **headers)
         assert answer.status_code >= 400, answer.text
         assert answer.headers["content-type"] == "application/json", (path, answer.text)
+        of_commands = re.search(r"--[a-z]|`?agentdb [a-z]|AGENTDB_", answer.text)
+        assert answer.status_code == 401 or not of_commands, "a host makes calls, not commands"
         return answer.status_code, answer.json()["error"]["code"]
 
     def close(self) -> None:
@@ -163,6 +167,54 @@ async def test_uris_are_opened_only_for_a_token_made_for_that_and_it_is_written_
     host.done("DELETE", f"users/{ada}")
 
 
+def status_and_body(gateway: Gateway, token: str, line: bytes) -> tuple[int, bytes]:
+    """Of a request as it stands: clients mend addresses."""
+    host, port = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as connection:
+        head = f"Host: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        connection.sendall(line + b" HTTP/1.1\r\n" + head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    return int(answer.split(b" ", 2)[1]), answer.partition(b"\r\n\r\n")[2]
+
+
+def test_an_id_in_an_address_is_taken_exactly_or_not_at_all(
+    host: Client, gateway: Gateway, token: str, names: tuple[str, str, str]
+) -> None:
+    ada = names[0]
+    taken = {f"{ada}%25ff": f"{ada}%ff", f"{ada}%252F": f"{ada}%2F", f"{ada}%C3%A9%20+": f"{ada}é +"}
+    for address, user in taken.items():
+        made = host.done("PUT", f"users/{address}")
+        (row,) = host.done("GET", f"users/{address}/databases")["databases"]
+        assert (row["id"], row["user"]) == (made["id"], user)
+        host.done("DELETE", f"users/{address}")
+    for written, why in (
+        (b"%FF", b"UTF-8"),
+        (b"%C0%AF", b"UTF-8"),
+        (b"%ED%A0%80", b"UTF-8"),
+        (b"%F5%80%80%80", b"UTF-8"),
+        (b"%C3", b"UTF-8"),
+        (b"%2F", b"slash"),
+        (b"a%2fplan", b"slash"),
+        (b"%zz", b"%25"),
+        (b"%", b"%25"),
+        (b"%2e%2E", b"dots"),
+        (b"%00", b"character"),
+        (b"a%00b", b"character"),
+    ):
+        for line in (
+            b"PUT /api/users/" + written,
+            b"POST /api/databases/" + written + b"/pause",
+            b"GET /api/workspaces/" + written + b"/environment",
+            b"DELETE /api/tokens/" + written,
+        ):
+            status, body = status_and_body(gateway, token, line)
+            assert (status, json.loads(body)["error"]["code"]) == (400, "bad_argument"), (line, status, body)
+            assert why in body, (line, body)
+    for query in (b"user=%FF", b"user=%C0%AF", b"user=%"):
+        status, body = status_and_body(gateway, token, b"DELETE /api/workspaces/w?" + query)
+        assert (status, json.loads(body)["error"]["code"]) == (400, "bad_argument"), body
+
+
 def test_what_does_not_fit_is_refused_in_words(host: Client, gateway: Gateway, token: str) -> None:
     assert host.refused("PUT", "users/u", {"plan": "gold"}) == (400, "bad_argument")
     assert host.refused("PUT", "users/u", {"paln": "pro"}) == (400, "bad_argument")
@@ -171,6 +223,11 @@ def test_what_does_not_fit_is_refused_in_words(host: Client, gateway: Gateway, t
     assert host.refused("POST", "databases/none/pause", {"why": 1}) == (400, "bad_argument")
     assert host.refused("DELETE", "workspaces/w") == (400, "bad_argument")
     assert host.refused("GET", "nothing/here") == (404, "bad_argument")
+    assert host.refused("DELETE", "tokens/0123456789abcdef") == (404, "token_not_found")
+    assert host.refused("PUT", "workspaces/w", {"user": "nobody"}) == (404, "user_not_found")
+    assert host.refused("POST", "workspaces/none/archive", {"user": "x"}) == (404, "workspace_not_found")
+    assert host.refused("POST", "databases/none/mend") == (404, "database_not_found")
+    assert host.refused("POST", "databases/none/undelete") == (404, "database_not_found")
     assert host.refused("PUT", "users/a%07b", {}) == (400, "bad_argument")
     stranger = Client(gateway, token[:-1] + ("A" if token[-1] != "A" else "B"))
     assert stranger.refused("GET", "users/u/databases") == (401, "not_authenticated")

@@ -37,7 +37,7 @@ def busy() -> Unavailable:
     return Unavailable(
         "provider_unavailable",
         "The database is still being prepared by another process.",
-        "Try again in a minute; `agentdb reconcile` finishes it as well.",
+        "Try again in a minute; a worker finishes it as well.",
     )
 
 

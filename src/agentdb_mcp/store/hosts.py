@@ -135,7 +135,7 @@ def not_theirs() -> Denied:
     return Denied(
         "forbidden",
         "This workspace belongs to another user.",
-        "Name its owner with --user, or choose another id.",
+        "Name its owner, or choose another id.",
     )
 
 

@@ -13,6 +13,7 @@ from agentdb_mcp.core.errors import (
     Unavailable,
 )
 from agentdb_mcp.entrypoints.asgi import Send
+from agentdb_mcp.entrypoints.wording import as_told
 
 _STATUS_OF_CODE: Final = {
     "not_authenticated": 401,
@@ -45,7 +46,7 @@ async def send_error(
     send: Send, error: AgentDbError, *, status: int | None = None, headers: Headers | None = None
 ) -> None:
     """`{"error": {"code", "message", "hint"}}`, as tools answer it too."""
-    await send_json(send, status or status_of(error), {"error": error.as_dict()}, headers)
+    await send_json(send, status or status_of(error), {"error": as_told(error)}, headers)
 
 
 async def send_json(send: Send, status: int, body: Any, headers: Headers | None = None) -> None:

@@ -4,25 +4,23 @@ Every call is idempotent by what it names. `Idempotency-Key` makes one count onc
 (draft-ietf-httpapi-idempotency-key-header); the answer then says `Idempotency-Replayed: true`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agentdb_mcp.core.errors import AgentDbError, Invalid
+from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.ids import DatabaseId, TokenId, UserId, WorkspaceId
 from agentdb_mcp.core.tokens import Scope
 from agentdb_mcp.entrypoints.asgi import caller_of
 from agentdb_mcp.entrypoints.facts import facts, facts_of, facts_of_removal
-from agentdb_mcp.entrypoints.http.answers import status_of
 from agentdb_mcp.entrypoints.http.gateway import Front
+from agentdb_mcp.entrypoints.http.refusing import application
 from agentdb_mcp.entrypoints.http.revealing import revealed, shown
 from agentdb_mcp.services.environment import EnvironmentService
 from agentdb_mcp.services.host_calls import OnceOnly
@@ -106,10 +104,10 @@ def host_fronts(desk: Desk) -> list[Front]:
         workspace = WorkspaceId(request.path_params["workspace"])
         return JSONResponse(revealed(await desk.environment.revealed(workspace, caller_of(request.scope))))
 
-    opening = _application([Route(f"{ENVIRONMENT}/revealed", open_environment, methods=["GET"])])
+    opening = application([Route(f"{ENVIRONMENT}/revealed", open_environment, methods=["GET"])])
     return [
         Front(f"{ENVIRONMENT}/revealed", ("GET",), opening, Scope.REVEAL),
-        Front("/api/{rest:path}", METHODS, _application(_routes(desk)), Scope.LIFECYCLE),
+        Front("/api/{rest:path}", METHODS, application(_routes(desk)), Scope.LIFECYCLE),
     ]
 
 
@@ -266,23 +264,3 @@ async def _read(request: Request, form: type[_Body] | None) -> Any:
         raise Invalid(
             "bad_argument", f"The body does not fit: {'; '.join(problems)}.", f"It takes: {known}."
         ) from None
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    assert isinstance(error, AgentDbError)
-    return JSONResponse({"error": error.as_dict()}, status_code=status_of(error))
-
-
-async def _no_such(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    told = Invalid(
-        "bad_argument",
-        f"There is no {request.method} at this path.",
-        "docs/how-to/host-api.md lists the calls. In an id, / is written %2F and cannot stand there.",
-    )
-    return JSONResponse({"error": told.as_dict()}, status_code=error.status_code)
-
-
-def _application(routes: Sequence[Route]) -> Starlette:
-    handlers: dict[Any, Any] = {AgentDbError: _refuse, HTTPException: _no_such}
-    return Starlette(routes=list(routes), exception_handlers=handlers)

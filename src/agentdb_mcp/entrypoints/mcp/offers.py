@@ -12,6 +12,7 @@ from agentdb_mcp.entrypoints.mcp.addresses import TEMPLATE, Address
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 from agentdb_mcp.entrypoints.mcp.prompts import PROMPTS, PromptSpec
 from agentdb_mcp.entrypoints.mcp.resources import MOST_COMPLETIONS
+from agentdb_mcp.entrypoints.wording import as_told
 
 Context = ServerRequestContext[Any]
 ToolsOf = Callable[[Context], AgentTools]
@@ -137,4 +138,5 @@ def _listed(prompt: PromptSpec) -> types.Prompt:
 def _refusal(error: AgentDbError, uri: str) -> MCPError:
     """What is not there is an invalid parameter; the rest is an error of the server's, in our own words."""
     code = types.INVALID_PARAMS if isinstance(error, Missing) else types.INTERNAL_ERROR
-    return MCPError(code, str(error), {"uri": uri, **error.as_dict()})
+    told = as_told(error)
+    return MCPError(code, f"{error.message} {told.get('hint', '')}".strip(), {"uri": uri, **told})

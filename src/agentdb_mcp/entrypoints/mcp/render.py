@@ -14,6 +14,7 @@ from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.errors import AgentDbError, SqlFailed
 from agentdb_mcp.core.invisible import written
 from agentdb_mcp.core.results import Cell, CutText, ResultSet
+from agentdb_mcp.entrypoints.wording import as_told
 from agentdb_mcp.services.loading import Loaded
 from agentdb_mcp.services.transactions import Begun
 
@@ -154,7 +155,7 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
     `kind` is the database it happened in, once that is known: a wrong name is often the wrong database.
     """
     place = {} if kind is None else {"database": str(kind)}
-    body = {key: clipped(value, _LONGEST_ERROR) for key, value in error.as_dict().items()}
+    body = {key: clipped(value, _LONGEST_ERROR) for key, value in as_told(error).items()}
     theirs = {key: body[key] for key in _THEIRS if key in body} if isinstance(error, SqlFailed) else {}
     said = theirs.pop("message", None)
     head = "".join(f"{name}: " for name in place.values()) + f"error {body['code']}: "
