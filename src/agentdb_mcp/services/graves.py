@@ -9,7 +9,7 @@ from agentdb_mcp.core.databases import DatabaseSpec, Desired, Lease, ManagedData
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
-from agentdb_mcp.services.leasing import BUSY_POLL_SECONDS, LEASE_SECONDS, busy, held
+from agentdb_mcp.services.leasing import BUSY_POLL_SECONDS, LEASE_SECONDS, busy, held, lost
 from agentdb_mcp.services.steps import provider_of
 from agentdb_mcp.store import Store
 
@@ -74,14 +74,22 @@ class Graves:
         """First at the provider, while the lease keeps others from deleting it; then what is wanted."""
         try:
             async with held(self._store, database.id, lease):
-                if not await self._reclaimed(database):
-                    await self._store.record_observed(database.id, Observed.DELETED, lease)
-                    raise Missing(
-                        "database_not_found", "The provider deleted it for good.", "Its data is lost."
-                    )
-                await self._store.revive(database.id, lease)
-        finally:
-            await asyncio.shield(self._store.release(database.id, lease))
+                is_there = await self._reclaimed(database)
+            is_back = is_there and await self._store.revive(database.id, lease)
+        except BaseException:
+            await asyncio.shield(self._give_back(database.id, lease))
+            raise
+        if not is_there:
+            await self._store.record_observed(database.id, Observed.DELETED, lease)
+            raise Missing("database_not_found", "The provider deleted it for good.", "Its data is lost.")
+        if not is_back:
+            await self._give_back(database.id, lease)
+            raise lost()
+
+    async def _give_back(self, database_id: DatabaseId, lease: Lease) -> None:
+        """A lease that was lost on the way is somebody's who deletes it: what is there is looked at again."""
+        if not await self._store.release(database_id, lease):
+            await self._store.doubt([database_id])
 
     async def _reclaimed(self, database: ManagedDatabase) -> bool:
         provider = provider_of(self._providers, database)

@@ -17,19 +17,40 @@ LEASE_SECONDS: Final = 15.0
 RENEW_SECONDS: Final = 5.0
 """How often a worker that is at it says so."""
 
+HOLD_SECONDS: Final = LEASE_SECONDS - 3.0
+"""How long a worker goes on that could not say so: it ends before another may begin, by its own clock."""
+
 BUSY_POLL_SECONDS: Final = 0.05
 """How often we look again while another process holds the lease."""
 
 
 @asynccontextmanager
 async def held(store: Store, database_id: DatabaseId, lease: Lease) -> AsyncGenerator[None]:
-    """Renews the lease as long as the block takes."""
-    renewing = asyncio.create_task(_renew(store, database_id, lease))
+    """Renews the lease as long as the block takes. When it is lost the block is ended, with Unavailable:
+    somebody else has the database, or may have it soon.
+    """
+    limit = asyncio.timeout(HOLD_SECONDS)
     try:
-        yield
-    finally:
-        renewing.cancel()
-        await asyncio.wait([renewing])
+        async with limit:
+            renewing = asyncio.create_task(_renew(store, database_id, lease, limit))
+            try:
+                yield
+            finally:
+                renewing.cancel()
+                await asyncio.wait([renewing])
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise lost() from None
+
+
+def lost() -> Unavailable:
+    """What we did to it may have come after what somebody else did."""
+    return Unavailable(
+        "provider_unavailable",
+        "Another process took the database over.",
+        "It is set right by whoever is next.",
+    )
 
 
 def busy() -> Unavailable:
@@ -41,8 +62,13 @@ def busy() -> Unavailable:
     )
 
 
-async def _renew(store: Store, database_id: DatabaseId, lease: Lease) -> None:
+async def _renew(store: Store, database_id: DatabaseId, lease: Lease, limit: asyncio.Timeout) -> None:
+    clock = asyncio.get_running_loop().time
     while True:
         await asyncio.sleep(RENEW_SECONDS)
-        with contextlib.suppress(AgentDbError):  # the next time may go better; else the record notices
-            await store.renew(database_id, lease, seconds=LEASE_SECONDS)
+        asked = clock()
+        with contextlib.suppress(AgentDbError):  # the next time may go better
+            ours = await store.renew(database_id, lease, seconds=LEASE_SECONDS)
+            if limit.expired():
+                return
+            limit.reschedule(asked + HOLD_SECONDS if ours else asked)

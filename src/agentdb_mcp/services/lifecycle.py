@@ -98,14 +98,7 @@ class LifecycleService:
         """
         check_id("user", user_id)
         _check_plan(plan)
-        doubted = set(await self._store.change_plan(user_id, plan))
-        databases = [
-            row.id for row in await self._store.list_databases(user_id) if row.desired is not Desired.DELETED
-        ]
-        waiting = await self._carry_out(databases)
-        # Somebody was at work on these, for the plan before.
-        late = await self._store.doubt([each for each in databases if each not in doubted])
-        return waiting + await self._carry_out(late)
+        return await self._carry_out(await self._store.change_plan(user_id, plan))
 
     @recorded
     async def create_workspace(
@@ -159,11 +152,8 @@ class LifecycleService:
         check_id("workspace", workspace_id)
         for user_id in (giver, taker):
             check_id("user", user_id)
-        database, doubted = await self._store.transfer_workspace(workspace_id, giver, taker)
-        receipt = await self._settled(database.id)
-        if doubted or not await self._store.doubt([database.id]):
-            return receipt
-        return await self._settled(database.id)  # somebody was at work on it, for the plan before
+        database = await self._store.transfer_workspace(workspace_id, giver, taker)
+        return await self._settled(database.id)
 
     @recorded
     async def pause(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:

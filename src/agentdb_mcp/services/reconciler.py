@@ -176,15 +176,26 @@ class Reconciler:
         try:
             return await self._act(database, lease)
         except AgentDbError as error:
-            await self._store.record_failure(database.id, error.code, lease)
+            await self._believe(database, await self._store.record_failure(database.id, error.code, lease))
             raise
         except Exception:
-            await self._store.record_failure(database.id, "internal", lease)
+            await self._believe(database, await self._store.record_failure(database.id, "internal", lease))
             raise
         except asyncio.CancelledError:
-            # Whoever comes next need not wait until the lease runs out.
-            await asyncio.shield(self._store.release(database.id, lease))
+            await asyncio.shield(self._give_back(database, lease))
             raise
+
+    async def _give_back(self, database: ManagedDatabase, lease: Lease) -> None:
+        """Whoever comes next need not wait until the lease runs out."""
+        await self._believe(database, await self._store.release(database.id, lease))
+
+    async def _believe(self, database: ManagedDatabase, recorded: bool) -> None:
+        """A record is refused when the lease was lost (a process that was stopped, a machine asleep). What we
+        did may have come after what another worker did and recorded: it is looked at again.
+        """
+        if not recorded:
+            _log.warning("database %s: the lease was lost, it is gone over again", database.id)
+            await self._store.doubt([database.id])
 
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         provider, spec = provider_of(self._providers, database), await self._spec(database)
@@ -200,7 +211,7 @@ class Reconciler:
         if isinstance(result, Provisioned):
             await self._record_provisioned(database, result, lease)
             return result.unhardened
-        await self._store.record_observed(database.id, result, lease)
+        await self._believe(database, await self._store.record_observed(database.id, result, lease))
         return ()
 
     async def _keep_final_usage(
@@ -222,12 +233,13 @@ class Reconciler:
             await self._store.record_final_usage(database.id, usage, lease)
 
     async def _record_provisioned(self, database: ManagedDatabase, made: Provisioned, lease: Lease) -> None:
-        """A lease that was lost on the way (a process that was stopped, a machine asleep) does harm here:
-        the passwords just set are not the ones that the other worker recorded. New ones are made.
+        """Without the lease, the passwords just set are not those that another worker recorded: new ones are
+        made.
         """
-        if not await self._store.record_provisioned(database.id, made, lease):
-            _log.warning("database %s: the lease was lost, its credentials are made anew", database.id)
+        recorded = await self._store.record_provisioned(database.id, made, lease)
+        if not recorded:
             await self._store.forget_credentials(database.id)
+        await self._believe(database, recorded)
 
     async def _spec(self, database: ManagedDatabase) -> DatabaseSpec:
         plan_of_owner = await self._store.plan_of(database.user_id)

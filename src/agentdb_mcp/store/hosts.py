@@ -55,9 +55,7 @@ class Hosts(Facet):
         return Registration(user_id, is_new, database_from(row))
 
     async def change_plan(self, user_id: UserId, plan: str) -> list[DatabaseId]:
-        """Record the plan; the user's databases that are now due to be fitted to it.
-
-        Those that somebody works on at this moment are not among them.
+        """Record the plan; the user's databases, which are now due to be fitted to it.
 
         Raises Missing("user_not_found").
         """

@@ -68,10 +68,12 @@ class Leases(Facet):
         """It was looked at, and is as it was."""
         return await self._record("record_unchanged", database_id, lease)
 
-    async def doubt(self, database_ids: Sequence[DatabaseId]) -> list[DatabaseId]:
-        """No longer believe what was observed of them, so that they are due; those that nobody works on."""
+    async def doubt(self, database_ids: Sequence[DatabaseId]) -> None:
+        """No longer believe what was observed of them, nor what is recorded by whoever works on one now: they
+        are due, or will be when that one is done.
+        """
         async with self._control_plane.connection() as connection:
-            return [row["id"] for row in await connection.fetch(query("doubt"), list(database_ids))]
+            await connection.execute(query("doubt"), list(database_ids))
 
     async def overdue(self, seconds: float) -> list[DatabaseId]:
         """Databases that need a step and that nobody took up for so long."""

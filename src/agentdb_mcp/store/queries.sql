@@ -207,7 +207,7 @@ UPDATE delete_policy SET grace = make_interval(hours => $1) WHERE grace <> make_
 -- To bring its database back. $1 database, $2 seconds of the lease
 UPDATE database_tombstone
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
-       observed_state = 'unknown'
+       observed_state = 'unknown', doubted = false
  WHERE id = $1 AND neon_project_id IS NOT NULL AND (lease_expires_at IS NULL OR lease_expires_at <= now())
 RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
 
@@ -294,7 +294,7 @@ WITH due AS (
 )
 UPDATE managed_database AS d
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
-       observed_state = 'unknown'
+       observed_state = 'unknown', doubted = false
   FROM due WHERE d.id = due.id
 RETURNING d.*, is_kept(d.deleted_at, d.protected, d.delete_after) AS kept
 
@@ -302,7 +302,7 @@ RETURNING d.*, is_kept(d.deleted_at, d.protected, d.delete_after) AS kept
 -- The same for one database, without waiting for its time. $1 database, $2 seconds of the lease
 UPDATE managed_database
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
-       observed_state = 'unknown'
+       observed_state = 'unknown', doubted = false
  WHERE id = $1
    AND (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
    AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
@@ -325,7 +325,7 @@ WITH unseen AS (
        FOR UPDATE SKIP LOCKED
 )
 UPDATE managed_database AS d
-   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2)
+   SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2), doubted = false
   FROM unseen WHERE d.id = unseen.id
 RETURNING d.*
 
@@ -336,18 +336,15 @@ UPDATE managed_database SET next_attempt_at = now(), lease_token = NULL, lease_e
 RETURNING id
 
 -- name: doubt
--- What was observed is no longer believed, so that it is looked at and set right at once; unless somebody works
--- on it now. $1 databases
-UPDATE managed_database SET observed_state = 'unknown', attempts = 0, next_attempt_at = now()
+-- What was observed is no longer believed, nor what somebody who works on it now will record: it is looked at and
+-- set right as soon as nobody does. $1 databases
+UPDATE managed_database SET observed_state = 'unknown', doubted = true, attempts = 0, next_attempt_at = now()
  WHERE id = ANY ($1::text[]) AND ownership_type = 'platform'
-   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
-RETURNING id
 
 -- name: doubt_databases
 -- The same for all of a user's. $1 user
-UPDATE managed_database SET observed_state = 'unknown', attempts = 0, next_attempt_at = now()
+UPDATE managed_database SET observed_state = 'unknown', doubted = true, attempts = 0, next_attempt_at = now()
  WHERE user_id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
-   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
 RETURNING id
 
 -- name: overdue
@@ -374,7 +371,8 @@ SELECT * FROM managed_database WHERE id = $1 AND lease_token = $2 FOR UPDATE
 UPDATE managed_database
    SET neon_project_id = $2, neon_branch_id = $3, database_name = $4,
        neon_connection_uri = $5, writer_connection_uri = $6, reader_connection_uri = $7,
-       observed_state = 'active', attempts = 0, last_error = NULL, next_attempt_at = now(),
+       observed_state = CASE WHEN doubted THEN 'unknown' ELSE 'active' END,
+       attempts = 0, last_error = NULL, next_attempt_at = now(),
        lease_token = NULL, lease_expires_at = NULL, updated_at = now()
  WHERE id = $1
 
@@ -382,7 +380,8 @@ UPDATE managed_database
 -- What was seen at the provider; ends the lease. Credentials of a database that is gone open nothing.
 -- $1 database, $2 lease, $3 observed
 UPDATE managed_database
-   SET observed_state = $3, attempts = 0, last_error = NULL, next_attempt_at = now(),
+   SET observed_state = CASE WHEN doubted THEN 'unknown' ELSE $3 END,
+       attempts = 0, last_error = NULL, next_attempt_at = now(),
        neon_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE neon_connection_uri END,
        writer_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE writer_connection_uri END,
        reader_connection_uri = CASE WHEN $3 = 'deleted' THEN NULL ELSE reader_connection_uri END,
@@ -413,9 +412,10 @@ UPDATE managed_database SET lease_expires_at = now() + make_interval(secs => $3)
 RETURNING id
 
 -- name: forget_credentials
--- They open nothing any more, or nobody can read them: the reconciler has new ones made. $1 database
+-- They open nothing any more, or nobody can read them: the reconciler has new ones made. Whoever makes some at this
+-- moment records nothing; nobody begins beside them before their lease is over. $1 database
 UPDATE managed_database
-   SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL,
+   SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL, lease_token = NULL,
        observed_state = 'unknown', attempts = 0, next_attempt_at = now(), updated_at = now()
  WHERE id = $1 AND desired_state <> 'deleted' AND ownership_type = 'platform'
 RETURNING id

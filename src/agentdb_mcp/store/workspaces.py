@@ -34,10 +34,9 @@ class Workspaces(Facet):
 
     async def transfer_workspace(
         self, workspace_id: WorkspaceId, giver: UserId, taker: UserId
-    ) -> tuple[ManagedDatabase, bool]:
-        """The workspace and its database are the taker's, sealed anew, in one transaction.
-
-        The database, and whether it is due to be fitted to the taker's plan: not while somebody works on it.
+    ) -> ManagedDatabase:
+        """The workspace and its database are the taker's, sealed anew, in one transaction; and it is due, so
+        that it is fitted to the taker's plan.
         """
         async with self._control_plane.transaction() as connection:
             await hold_keys(connection)
@@ -61,14 +60,14 @@ class Workspaces(Facet):
             if row is not None:
                 await self._give(connection, row, UserId(row["owner_id"]))
 
-    async def _give(self, connection: Connection, row: Any, taker: UserId) -> tuple[ManagedDatabase, bool]:
+    async def _give(self, connection: Connection, row: Any, taker: UserId) -> ManagedDatabase:
         if row["user_id"] == taker:
-            return database_from(row), True
+            return database_from(row)
         given = await connection.fetchrow(
             query("give_database"), row["id"], taker, *self._sealed_for(row, taker)
         )
-        doubted = await connection.fetch(query("doubt"), [row["id"]])
-        return database_from(given), bool(doubted)
+        await connection.execute(query("doubt"), [row["id"]])
+        return database_from(given)
 
     def _sealed_for(self, row: Any, taker: UserId) -> list[str | None]:
         """What no key of ours opens is made anew by the reconciler; but not of a user's own database."""
