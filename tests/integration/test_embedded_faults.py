@@ -229,6 +229,18 @@ def test_programs_that_are_nowhere_are_missed_in_words() -> None:
     assert refused.value.code == "postgres_binaries_missing"
 
 
+async def test_a_process_of_the_server_runs_out_of_memory_before_the_machine_does(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postmaster, "MOST_MEMORY_KB", 200_000)
+    server = await EmbeddedPostgres.open(home)
+    async with connected(server.admin_uri) as admin:
+        with pytest.raises(asyncpg.OutOfMemoryError):
+            await admin.execute("SELECT length(repeat('x', 300000000))")
+        assert await admin.fetchval("SELECT length(repeat('x', 1000000))") == 1_000_000
+    await server.close()
+
+
 async def test_a_log_that_grew_is_cut_at_the_next_start(home: Path) -> None:
     log = Home(home).place / "server.log"
     log.write_bytes(b"x" * 6_000_000)

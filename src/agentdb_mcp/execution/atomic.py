@@ -16,7 +16,7 @@ from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.calls import Call
 from agentdb_mcp.execution.counting import counts, difference
 from agentdb_mcp.execution.cutting import size
-from agentdb_mcp.execution.failures import LOST, translated
+from agentdb_mcp.execution.failures import LOST, raised_apart, translated
 from agentdb_mcp.execution.session import Session
 
 _CHECK_NOW: Final[LiteralString] = "SET CONSTRAINTS ALL IMMEDIATE"
@@ -136,7 +136,8 @@ class Atomic(Attempt[Outcome]):
 async def check_deferred(session: Session) -> None:
     """Runs now what would wait for the commit: constraints, and triggers that are deferred like them."""
     try:
-        await session.execute(_CHECK_NOW)
+        with raised_apart():
+            await session.execute(_CHECK_NOW)
     except LOST:
         raise
     except asyncpg.PostgresError as error:

@@ -18,7 +18,7 @@ from agentdb_mcp.core.guard import ApprovedSql
 from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.core.results import Caps, ResultSet
 from agentdb_mcp.execution.atomic import Atomic
-from agentdb_mcp.execution.failures import LOST, translated
+from agentdb_mcp.execution.failures import LOST, raised_apart, translated
 from agentdb_mcp.execution.keyed import Keyed
 from agentdb_mcp.execution.rows import Rows, encoded
 from agentdb_mcp.execution.session import Session
@@ -76,9 +76,14 @@ async def copied(session: Session, sql: ApprovedSql, place: Place, rows: Rows) -
         types = [session.type_of(oid) for oid in prepared.parameters]
         form, data = await asyncio.to_thread(encoded, rows, place.columns, prepared.parameters, types)
         session.sent = True
-        await session.copy_to_table(
-            place.table, schema_name=place.schema, columns=place.columns, source=_stream(data), format=form
-        )
+        with raised_apart():
+            await session.copy_to_table(
+                place.table,
+                schema_name=place.schema,
+                columns=place.columns,
+                source=_stream(data),
+                format=form,
+            )
     except LOST:
         raise
     except asyncpg.PostgresError as error:

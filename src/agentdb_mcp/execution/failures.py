@@ -1,5 +1,9 @@
 """What the driver raises, in our words: the agent's own SQL errors pass, those of the connection do not."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
 import asyncpg
 
 from agentdb_mcp.core.errors import AgentDbError, Invalid, SqlFailed, Unavailable
@@ -11,6 +15,27 @@ LOST: tuple[type[BaseException], ...] = (
     OSError,
 )
 """The connection broke, or was found broken."""
+
+_RAISES: Final = "exec_stmt_raise"
+"""Where PostgreSQL's source says a PL/pgSQL function's RAISE comes from (src/pl/plpgsql/src/pl_exec.c)."""
+
+
+class Raised(asyncpg.PostgresError):
+    """What a function raised. It chose the SQLSTATE, so that says nothing of the connection or the server."""
+
+
+@contextmanager
+def raised_apart() -> Generator[None]:
+    """Around whatever may run an agent's functions: else one could pose as a connection that broke."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if getattr(error, "server_source_function", None) != _RAISES:
+            raise
+        raised = Raised(*error.args)
+        vars(raised).update(vars(error))
+        raise raised from None
+
 
 _STOPPED = frozenset({"57014", "25P04"})
 """query_canceled and transaction_timeout: a time limit, or somebody who may, stopped the statement."""
@@ -110,6 +135,8 @@ def no_connection(seconds: float) -> Unavailable:
 def translated(error: asyncpg.PostgresError, *, reads: bool = False) -> AgentDbError:
     """What the server answered, to be raised `from None`. A statement that `reads` ran as the reader."""
     state = sqlstate(error)
+    if isinstance(error, Raised):
+        return _refused(error, "")
     if state in _STOPPED:
         return timed_out()
     if state in _GOING_AWAY:

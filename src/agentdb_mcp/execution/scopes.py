@@ -5,6 +5,7 @@ from typing import Any, Final, LiteralString
 import asyncpg
 
 from agentdb_mcp.core.identifiers import quote_literal
+from agentdb_mcp.execution.failures import raised_apart
 
 _MARK: Final[LiteralString] = "SAVEPOINT call"
 _KEEP: Final[LiteralString] = f"RELEASE SAVEPOINT call; {_MARK}"
@@ -32,7 +33,8 @@ class Scoped(asyncpg.Connection):
 
     async def commit(self) -> None:
         """Ends what `begin` opened, and keeps what was done in it."""
-        await self.execute(_KEEP if self.is_held else "COMMIT")
+        with raised_apart():
+            await self.execute(_KEEP if self.is_held else "COMMIT")
 
     async def roll_back(self) -> None:
         """Ends what `begin` opened, if anything, as if nothing had been done in it."""

@@ -24,7 +24,7 @@ import asyncpg
 
 from agentdb_mcp.core.results import Cell, Column, JsonValue
 from agentdb_mcp.execution.cells import UNCUT, Meter, is_narrow
-from agentdb_mcp.execution.failures import LOST
+from agentdb_mcp.execution.failures import LOST, raised_apart
 from agentdb_mcp.execution.gauge import Gauge
 from agentdb_mcp.execution.parameters import encode
 from agentdb_mcp.execution.pgtypes import BUILTIN, DESCRIBE_TYPES, PgType
@@ -171,7 +171,8 @@ class Session(Scoped):
         Raises Invalid as `execute_text` does.
         """
         texts = self._ready_to_send(prepared, params)
-        await self._protocol.bind(prepared.state, texts, _PORTAL, None)
+        with raised_apart():
+            await self._protocol.bind(prepared.state, texts, _PORTAL, None)
 
     async def next_rows(
         self, prepared: Prepared, *, most_rows: int, allowance: int, longest: int = UNCUT
@@ -269,7 +270,8 @@ class Session(Scoped):
         self.meter.cuts = 0
         self._gauge.longest = longest if longest < UNCUT else None
         try:
-            yield
+            with raised_apart():
+                yield
             self._gauge.longest = None  # not after a cancel: what was under way then is still to come
         finally:
             self.meter.longest = UNCUT

@@ -28,6 +28,12 @@ STOP_SECONDS = 15.0
 POLL_SECONDS = 0.005
 START_TRIES = 8
 LOG_LIMIT_BYTES = 5_000_000
+MOST_MEMORY_KB = 2 * 1024 * 1024
+"""What each of its processes may have for itself, beside what they share.
+
+The planner hears no cancel while it inlines functions, which can double for each level: a short statement
+would take all memory there is. So PostgreSQL runs out of it first, and says so of that statement alone.
+"""
 
 PORTS = range(20_000, 30_000)
 """Below what Linux (32768-) and macOS (49152-) hand out for outgoing connections."""
@@ -215,8 +221,9 @@ def _detach(command: list[str], log: int, held: int, place: Path, service: Servi
 
     The shell leaves at once, so init adopts the server: no zombie of ours, no signal meant for our group.
     """
+    script = f'ulimit -d {MOST_MEMORY_KB} || :; "$@" &'
     subprocess.run(  # noqa: S603 - the arguments are passed as they are, the script is a constant
-        ["/bin/sh", "-c", '"$@" &', "sh", *command],
+        ["/bin/sh", "-c", script, "sh", *command],
         stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(held,), start_new_session=True,
         check=True, timeout=30, cwd=place, env=CHILD_ENVIRONMENT, umask=0o077, **service.process_arguments(),
     )  # fmt: skip
