@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from agentdb_mcp.core.access import Target
-from agentdb_mcp.core.errors import Invalid, SqlFailed
+from agentdb_mcp.core.errors import Invalid, SqlFailed, Unavailable
 from agentdb_mcp.core.guard import StatementClass
 from agentdb_mcp.core.results import Caps, Column
 from agentdb_mcp.execution.pools import Pools
@@ -32,6 +32,15 @@ async def test_reads_run_as_the_reader_and_all_else_as_the_writer(
 ) -> None:
     found = await runner.run(target, approved("SELECT current_user", klass), [], CAPS)
     assert str(found.rows[0][0]).startswith(role)
+
+
+async def test_planning_ends_at_the_deadline_too(runner: Runner, target: Target) -> None:
+    parts = [f"a{n} AS NOT MATERIALIZED (SELECT p.x FROM a{n - 1} p, a{n - 1} q)" for n in range(1, 16)]
+    doubling = ", ".join(["a0 AS NOT MATERIALIZED (SELECT 1 AS x)", *parts])
+    with pytest.raises(Unavailable) as late:
+        await runner.run(target, approved(f"WITH {doubling} SELECT count(*) FROM a15"), [], Caps(seconds=0.5))
+    assert late.value.code == "query_timeout"
+    assert (await runner.run(target, approved("SELECT 1"), [], CAPS)).rows == ((1,),)
 
 
 async def test_a_result_has_columns_rows_and_a_command(runner: Runner, target: Target) -> None:

@@ -45,6 +45,9 @@ def _once(names: Iterable[Name]) -> Iterable[Name]:
     return first.values()
 
 
+_MOST_PARTS: Final = 2
+"""Of a name: a third would be another database."""
+
 _CLASS_RULES: Final = {
     StatementClass.TRANSACTION: "statement.transaction",
     StatementClass.SESSION: "statement.session",
@@ -131,6 +134,9 @@ def _telling(facts: Facts) -> tuple[str, int | None]:
 
 
 def _function(name: Name, policy: Policy) -> Iterator[Objection]:
+    if len(name.path) > _MOST_PARTS:
+        yield Objection("relation.database", name.text, name.position)
+        return
     if name.name == "current_setting":
         if (name.argument or "").lower() not in policy.shown_settings:
             yield Objection(
@@ -151,7 +157,7 @@ def _function(name: Name, policy: Policy) -> Iterator[Objection]:
 
 
 def _relation(name: Name, policy: Policy) -> Iterator[Objection]:
-    if len(name.path) > 2:
+    if len(name.path) > _MOST_PARTS:
         yield Objection("relation.database", name.text, name.position)
     elif name.access is not Access.READ and _is_systems(name, policy):
         yield Objection("relation.protected", name.text, name.position)
