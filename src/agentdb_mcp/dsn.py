@@ -10,6 +10,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_NEON: Final = ".neon.tech"
+"""Neon's URIs of before 2025 say nothing of TLS, and Neon refuses connections without it."""
+
 _NEEDED_PARTS: Final = "It takes the form postgresql://user:password@host:port/database"
 
 
@@ -50,7 +53,7 @@ def arguments(uri: str) -> dict[str, Any]:
         "user": user,
         "password": password,
         "database": unquote(parts.path.lstrip("/")) or None,
-        "ssl": _tls(query.get("sslmode", "prefer"), host, query.get("sslrootcert")),
+        "ssl": _tls(query.get("sslmode", _default_mode(host)), host, query.get("sslrootcert")),
         "server_settings": settings,
     }
 
@@ -63,6 +66,10 @@ def _authority(netloc: str) -> tuple[str | None, str | None, str, int]:
     if "," in address:
         raise ValueError("several hosts")
     return unquote(user) or None, unquote(password) or None, unquote(host.strip("[]")), int(port or 5432)
+
+
+def _default_mode(host: str) -> str:
+    return "require" if host.lower().endswith(_NEON) else "prefer"
 
 
 def _tls(mode: str, host: str, authorities: str | None) -> ssl.SSLContext | str | bool:

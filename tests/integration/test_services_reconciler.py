@@ -159,7 +159,9 @@ async def test_a_look_that_fails_changes_nothing(
     neon: Neon, store: Store, reconciler: Reconciler, agents: ManagedDatabase
 ) -> None:
     neon.fake.faults.add(Fault.UNAVAILABLE, times=1000)
-    assert await reconciler.look(limit=1, unseen_seconds=0) == 0
+    neon.sent()
+    assert await reconciler.look(limit=9, unseen_seconds=0) == 0
+    assert len({path for _, path in neon.sent()}) == 1, "one look is enough to see that Neon is away"
     assert (await found(store, agents.id)).observed is Observed.ACTIVE
     assert (await reconciler.run_due()).done == 0
 

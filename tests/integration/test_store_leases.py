@@ -102,6 +102,22 @@ async def test_no_more_than_asked_for_is_claimed_and_the_longest_due_comes_first
     assert database.id == ids[2]
 
 
+async def test_a_long_pass_takes_up_what_is_new_and_leaves_what_fails_again_to_the_next(
+    store: Store, control_uri: ConnectionUri
+) -> None:
+    failed = await wanted(store, "failed")
+    began = await store.now()
+    await run_sql(
+        control_uri,
+        f"UPDATE managed_database SET attempts = 1, next_attempt_at = clock_timestamp() WHERE id = '{failed}'",
+    )
+    new = await wanted(store, "new")
+    ((database, _),) = await store.claim_due(limit=9, seconds=60, due_by=began)
+    assert database.id == new
+    ((database, _),) = await store.claim_due(limit=9, seconds=60, due_by=await store.now())
+    assert database.id == failed
+
+
 async def test_a_worker_that_vanished_is_replaced_when_its_lease_ran_out(
     store: Store, control_uri: ConnectionUri
 ) -> None:

@@ -74,6 +74,13 @@ def test_tls_to_another_machine_is_verified(mode: str, names: bool) -> None:
     assert context.check_hostname is names
 
 
+def test_neon_is_verified_also_where_its_uri_says_nothing_of_tls() -> None:
+    context = arguments("postgresql://u@ep-cold-1.eu-central-1.aws.NEON.tech/d")["ssl"]
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert arguments("postgresql://u@notneon.tech/d")["ssl"] == "prefer"
+
+
 @pytest.mark.parametrize(("mode", "tls"), [("disable", False), ("allow", "allow"), ("prefer", "prefer")])
 def test_less_than_required_tls_is_what_it_says(mode: str, tls: object) -> None:
     assert arguments(f"postgresql://u@db.example/d?sslmode={mode}")["ssl"] == tls

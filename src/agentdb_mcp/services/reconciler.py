@@ -77,8 +77,8 @@ class Reconciler:
         self.graves = Graves(store, providers)
 
     async def run_due(self, *, at_once: int = AT_ONCE) -> Outcome:
-        """One pass over every database that is due now, each tried once. Failures are recorded, backed off
-        and reported; they hold nobody up.
+        """One pass over every database that is due, each tried once. Failures are recorded, backed off and
+        reported; they hold nobody up, nor what becomes due meanwhile.
         """
         await self._follow_owners()
         due_by = await self._store.now()
@@ -93,7 +93,8 @@ class Reconciler:
     async def look(self, *, limit: int, unseen_seconds: float = UNSEEN_SECONDS) -> int:
         """Look at up to `limit` databases that are as wanted and long unseen, and record what is there.
 
-        Returns how many were found otherwise than recorded; they are due then.
+        Returns how many were found otherwise than recorded; they are due then. While a provider is away there
+        is no more than one look: whatever is wanted must not wait for them.
         """
         changed = 0
         for _ in range(limit):
@@ -102,7 +103,10 @@ class Reconciler:
             )
             if not claims:
                 break
-            changed += await self._look_at(*claims[0])
+            try:
+                changed += await self._look_at(*claims[0])
+            except Unavailable:
+                break
         return changed
 
     async def settle(self, database_id: DatabaseId, *, timeout: float = 60.0) -> Settled:
@@ -158,13 +162,17 @@ class Reconciler:
             await self._step(*claimed)
 
     async def _look_at(self, database: ManagedDatabase, lease: Lease) -> bool:
+        """Whether it is otherwise than recorded. Raises Unavailable when the provider is."""
         spec = await self._spec(database)
         try:
             async with held(self._store, database.id, lease), asyncio.timeout(self._step_seconds):
                 observed = await provider_of(self._providers, database).observe(spec, database.project_id)
         except (AgentDbError, TimeoutError) as error:  # the provider's trouble, not this database's
             _log.warning("database %s could not be looked at: %s", database.id, type(error).__name__)
-            observed = database.observed
+            await self._store.record_unchanged(database.id, lease)
+            if isinstance(error, AgentDbError) and not isinstance(error, Unavailable):
+                return False
+            raise Unavailable("provider_unavailable", "The provider does not answer.") from None
         if observed is database.observed:
             await self._store.record_unchanged(database.id, lease)
             return False

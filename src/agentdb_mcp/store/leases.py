@@ -28,8 +28,8 @@ class Leases(Facet):
             return await connection.fetchval(query("now"))
 
     async def claim_due(self, *, limit: int, seconds: float, due_by: datetime | None = None) -> list[Claim]:
-        """Up to `limit` databases that need a step by then (None: now) and that nobody works on, for
-        `seconds`. A user's own databases are never among them.
+        """Up to `limit` databases that need a step now and that nobody works on, for `seconds`; of those that
+        failed before only such as were due by then. A user's own databases are never among them.
         """
         async with self._control_plane.connection() as connection:
             rows = await connection.fetch(query("claim_due"), limit, seconds, due_by)

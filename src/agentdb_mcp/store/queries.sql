@@ -279,14 +279,15 @@ SELECT id FROM database_tombstone
 -- name: claim_due
 -- Databases for which core.databases.plan() has a step, whose time has come and that nobody works on. What was
 -- observed is unknown from here on, so that a crash in the middle is not taken for the state before it.
--- Those that failed come after those that did not, so that they hold nobody up. A user's own database is never
--- touched. $1 limit, $2 seconds of the lease, $3 due by then, or NULL for now
+-- Those that failed come after those that did not, also after such as became due since $3, so that they hold nobody
+-- up. A user's own database is never touched. $1 limit, $2 seconds of the lease, $3 those that failed are due by
+-- then, or NULL for now
 WITH due AS (
     SELECT id FROM managed_database
      WHERE (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
        AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
        AND ownership_type = 'platform'
-       AND next_attempt_at <= coalesce($3, now())
+       AND next_attempt_at <= CASE WHEN attempts = 0 THEN now() ELSE coalesce($3, now()) END
        AND (lease_expires_at IS NULL OR lease_expires_at <= now())
      ORDER BY attempts > 0, next_attempt_at, id
      LIMIT $1
