@@ -64,7 +64,8 @@ async def test_whoever_is_not_let_in_is_told_why_and_by_the_book(served: Any) ->
     changed = served.ada[:-3] + ("abc" if served.ada[-3:] != "abc" else "def")
     ada = bearer(served.ada)
     cases: list[tuple[int, str, dict[str, str], str]] = [
-        (401, "Bearer realm", {}, "no token"),
+        (401, '/.well-known/oauth-protected-resource/mcp"', {}, "no token"),
+        (401, 'scope="agent"', {}, "no token"),
         (401, "Bearer realm", {"authorization": "Basic YTpi"}, "no token"),
         (401, "invalid_token", bearer("hunter2"), "no token of this server"),
         (401, "invalid_token", bearer(changed), "no such token"),
@@ -84,15 +85,47 @@ async def test_whoever_is_not_let_in_is_told_why_and_by_the_book(served: Any) ->
             assert words in answer.text
             assert challenge in answer.headers.get("www-authenticate", "")
             assert set(answer.json()["error"]) <= {"code", "message", "hint"}
+            told = (await http.post("/mcp", content=body, headers={**sent, "accept": ACCEPT})).json()
+            assert (told["jsonrpc"], told["id"], told["error"]["code"]) == ("2.0", None, -32600)
+            assert told["error"]["data"] == answer.json()["error"]
+            assert words in told["error"]["message"], "an MCP client shows this to a person"
         for path in ("/sse", "/messages?session_id=x", "/mcp"):
             refused = await http.get(path) if path != "/messages?session_id=x" else await http.post(path)
             assert refused.status_code == 401
         good = {**ada, "accept": ACCEPT, "origin": "http://localhost:3000"}
-        assert (await http.put("/mcp", headers=good)).status_code == 405
+        wrong = await http.put("/mcp", headers=good)
+        assert wrong.status_code == 405
+        assert "POST" in wrong.headers["allow"]
+        assert wrong.json()["error"]["data"]["code"] == "bad_argument"
+        assert "/mcp" in (await http.post("/", headers=good)).json()["error"]["message"]
         stranger = {**good, "mcp-session-id": "0" * 32, "mcp-protocol-version": "2025-11-25"}
         assert (await http.post("/mcp", json={}, headers=stranger)).status_code == 404
         for path in ("/healthz", "/readyz"):
             assert (await http.get(path, headers={"host": "10.0.0.7"})).json() == {"status": "ok"}
+
+
+async def test_a_client_that_looks_for_a_way_to_sign_in_learns_that_there_is_none(served: Any) -> None:
+    url = served.gateway.url
+    async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        refused = await http.post("/mcp")
+        where = refused.headers["www-authenticate"].partition('resource_metadata="')[2].partition('"')[0]
+        assert (await http.get(where)).json() == {
+            "resource": f"{url}/mcp",
+            "resource_name": "agentdb",
+            "scopes_supported": ["agent"],
+            "bearer_methods_supported": ["header"],
+        }
+        for method, path in (
+            ("GET", "/.well-known/oauth-protected-resource"),
+            ("GET", "/.well-known/oauth-authorization-server"),
+            ("GET", "/.well-known/openid-configuration"),
+            ("POST", "/register"),
+            ("GET", "/authorize"),
+            ("POST", "/token"),
+        ):
+            answer = await http.request(method, path)
+            assert answer.status_code == 404, path
+            assert "agentdb token create" in answer.json()["error_description"]
 
 
 async def test_a_session_is_of_no_use_to_another_agent(served: Any) -> None:
@@ -154,7 +187,7 @@ async def test_a_revoked_token_ends_streams_and_calls_that_are_open(served: Any,
         revoked = await asyncio.to_thread(run_agentdb, home, "token", "revoke", token[4:20])
         assert revoked.returncode == 0, revoked.stderr
         await listening.ended()
-        error = (await asyncio.wait_for(answer, 30))["error"]
+        error = (await asyncio.wait_for(answer, 30))["error"]["data"]
         assert (error["code"], error["message"]) == ("not_authenticated", "This token was revoked.")
         assert (await caller.post(caller.message("tools/list"))).status_code == 401
     assert token not in served.gateway.stderr

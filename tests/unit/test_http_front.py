@@ -95,7 +95,7 @@ def request(body: bytes = b"", *, more: bool = False) -> Message:
 
 
 def sent_by(name: str) -> Scope:
-    scope: Scope = {}
+    scope: Scope = {"headers": []}
     set_caller(scope, Caller(TokenId(name), frozenset(), None))
     return scope
 

@@ -8,6 +8,7 @@ import pytest
 
 from agentdb_mcp.core.access import Caller, Principal
 from agentdb_mcp.core.databases import Kind
+from agentdb_mcp.core.errors import Denied
 from agentdb_mcp.core.ids import TokenId, UserId, WorkspaceId
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.entrypoints.asgi import App, Receive, Scope, Send, set_caller
@@ -51,7 +52,8 @@ async def test_one_agent_cannot_take_the_sessions_of_all() -> None:
         async with client("greedy") as greedy, client("modest") as modest:
             opened = [await greedy.post(PATH, json=HELLO) for _ in range(MOST_OF_ONE)]
             assert {answer.status_code for answer in opened} == {200}
-            assert (await greedy.post(PATH, json=HELLO)).status_code == 429
+            with pytest.raises(Denied, match="128 sessions"):
+                await greedy.post(PATH, json=HELLO)
             assert (await modest.post(PATH, json=HELLO)).status_code == 200
             ended = {"mcp-session-id": opened[0].headers["mcp-session-id"]}
             assert (await modest.delete(PATH, headers=ended)).status_code == 404

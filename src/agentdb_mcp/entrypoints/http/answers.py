@@ -1,7 +1,12 @@
 """Our errors as HTTP answers, the same on every route."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from agentdb_mcp.core.errors import (
     AgentDbError,
@@ -12,7 +17,7 @@ from agentdb_mcp.core.errors import (
     SqlFailed,
     Unavailable,
 )
-from agentdb_mcp.entrypoints.asgi import Send
+from agentdb_mcp.entrypoints.asgi import Scope, Send
 from agentdb_mcp.entrypoints.wording import as_told
 
 _STATUS_OF_CODE: Final = {
@@ -34,6 +39,13 @@ _STATUS_OF_FAMILY: Final[dict[type[AgentDbError], int]] = {
     SqlFailed: 422,
 }
 
+_INVALID_REQUEST: Final = -32600
+_INTERNAL_ERROR: Final = -32603
+"""JSON-RPC 2.0 section 5.1."""
+
+_OURS: Final = 500
+"""Statuses from here on are faults of the server's."""
+
 Headers = dict[str, str]
 
 
@@ -43,10 +55,35 @@ def status_of(error: AgentDbError) -> int:
 
 
 async def send_error(
-    send: Send, error: AgentDbError, *, status: int | None = None, headers: Headers | None = None
+    scope: Scope,
+    send: Send,
+    error: AgentDbError,
+    *,
+    status: int | None = None,
+    headers: Headers | None = None,
 ) -> None:
-    """`{"error": {"code", "message", "hint"}}`, as tools answer it too."""
-    await send_json(send, status or status_of(error), {"error": as_told(error)}, headers)
+    """As `error_body` has it."""
+    status = status or status_of(error)
+    await send_json(send, status, error_body(scope, error, status), headers)
+
+
+def error_body(scope: Scope, error: AgentDbError, status: int) -> dict[str, Any]:
+    """`{"error": {"code", "message", "hint"}}`, as tools answer it too; for MCP's clients, inside JSON-RPC.
+
+    They show a person only what comes in that form (MCP, Streamable HTTP: an error response without an id).
+    """
+    told = as_told(error)
+    if not _reads_json_rpc(scope):
+        return {"error": told}
+    words = f"{told['message']} {told.get('hint', '')}".strip()
+    code = _INTERNAL_ERROR if status >= _OURS else _INVALID_REQUEST
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words, "data": told}}
+
+
+def _reads_json_rpc(scope: Scope) -> bool:
+    """Each POST of an MCP client accepts both forms of answers, as it must; no other caller of ours does."""
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return b"application/json" in accepted and b"text/event-stream" in accepted
 
 
 async def send_json(send: Send, status: int, body: Any, headers: Headers | None = None) -> None:
@@ -61,3 +98,15 @@ async def send_json(send: Send, status: int, body: Any, headers: Headers | None 
     raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in given.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": content})
+
+
+def nothing_here(hint: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """For requests that no route takes: an error of ours, where Starlette would send plain text."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        unknown = Invalid("bad_argument", f"There is no {request.method} at this path.", hint)
+        body = error_body(request.scope, unknown, error.status_code)
+        return JSONResponse(body, error.status_code, error.headers)
+
+    return answer

@@ -14,6 +14,7 @@ from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.core.tokens import TokenText
 from agentdb_mcp.entrypoints.asgi import App, Message, Receive, Scope, Send, set_caller
 from agentdb_mcp.entrypoints.http.answers import Headers, send_error
+from agentdb_mcp.entrypoints.http.discovery import metadata_of
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.store import Changes
 
@@ -129,29 +130,36 @@ class Gate:
 
 
 class Bearer:
-    """One application behind the gate, for callers whose token has that scope."""
+    """One application behind the gate, for callers whose token has that scope.
 
-    def __init__(self, gate: Gate, app: App, needs: TokenScope) -> None:
+    `resource` is its path where clients may ask what it is (RFC 9728).
+    """
+
+    def __init__(self, gate: Gate, app: App, needs: TokenScope, resource: str | None) -> None:
         self._gate = gate
         self._app = app
         self._needs = needs
+        self._resource = resource
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._gate.admit(self._app, self._needs, (scope, receive, send))
         except AgentDbError as error:
-            await send_error(send, error, headers=self._advice(error, scope))
+            await send_error(scope, send, error, headers=self._advice(error, scope))
 
     def _advice(self, error: AgentDbError, scope: Scope) -> Headers:
         """RFC 6750 section 3: a request without any token is told nothing of what was wrong with it."""
         shown = any(name == b"authorization" for name, _ in scope["headers"])
-        challenge = {
-            "not_authenticated": f', error="invalid_token", error_description="{error.message}"' * shown,
-            "forbidden": f', error="insufficient_scope", scope="{self._needs}"',
+        wrong = {
+            "not_authenticated": [f'error="invalid_token", error_description="{error.message}"'] * shown,
+            "forbidden": ['error="insufficient_scope"'],
         }.get(error.code)
-        if challenge is None:
+        if wrong is None:
             return {"retry-after": "1"}
-        return {"www-authenticate": f'Bearer realm="agentdb"{challenge}'}
+        known = ['realm="agentdb"', f'scope="{self._needs}"']
+        if self._resource is not None:
+            known.append(f'resource_metadata="{metadata_of(scope, self._resource)}"')
+        return {"www-authenticate": f"Bearer {', '.join([*known, *wrong])}"}
 
 
 class _Outlet:

@@ -45,10 +45,10 @@ class Doorman:
         if scope["type"] == "http" and scope["path"] not in _OPEN_TO_PROBES:
             hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
             if len(hosts) != 1 or not self._hosts.admit(hosts[0]):
-                await send_error(send, _refused("Host"), status=421)
+                await send_error(scope, send, _refused("Host"), status=421)
                 return
             if not all(map(self._origins.admit, origins)):
-                await send_error(send, _refused("Origin"), status=403)
+                await send_error(scope, send, _refused("Origin"), status=403)
                 return
         await self._app(scope, receive, send)
 

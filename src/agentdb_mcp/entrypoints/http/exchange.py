@@ -45,9 +45,9 @@ class Exchange:
                 async with asyncio.timeout(PATIENCE):
                     body = await _body(receive, keep)
             except TimeoutError:
-                await send_error(send, _too_slow(), status=408)
+                await send_error(scope, send, _too_slow(), status=408)
             except Invalid as error:
-                await send_error(send, error, status=413)
+                await send_error(scope, send, error, status=413)
             else:
                 if body is not None:
                     await self._answer(body, scope, receive, send)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -11,7 +12,9 @@ from starlette.routing import Route
 from agentdb_mcp.core.errors import Misconfigured
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.entrypoints.asgi import App
+from agentdb_mcp.entrypoints.http.answers import nothing_here
 from agentdb_mcp.entrypoints.http.bearer import Bearer, Gate
+from agentdb_mcp.entrypoints.http.discovery import discovery
 from agentdb_mcp.entrypoints.http.doorman import LOOPBACK, Doorman, Names, is_loopback
 from agentdb_mcp.entrypoints.http.exchange import Exchange
 from agentdb_mcp.entrypoints.http.room import Room
@@ -27,6 +30,11 @@ class Front:
     methods: Sequence[str]
     app: App
     needs: TokenScope
+
+    @property
+    def resource(self) -> str | None:
+        """Its path, where clients can be told what is there: where it is one address."""
+        return None if "{" in self.path else self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,22 @@ def gateway(house: House, gate: Gate, changes: Changes, fronts: Sequence[Front])
 
     room = Room()
     routes = [
-        Route(front.path, Bearer(gate, Exchange(front.app, room), front.needs), methods=list(front.methods))
+        Route(
+            front.path,
+            Bearer(gate, Exchange(front.app, room), front.needs, front.resource),
+            methods=list(front.methods),
+        )
         for front in fronts
     ]
-    app = Starlette(routes=[Route("/healthz", healthy), Route("/readyz", ready), *routes])
+    probes = [Route("/healthz", healthy), Route("/readyz", ready)]
+    resources = [(front.resource, front.needs) for front in fronts if front.resource is not None]
+    app = Starlette(
+        routes=[*probes, *routes, *discovery(resources)],
+        exception_handlers={HTTPException: nothing_here(_served(fronts))},
+    )
     return Unread(house.doorman(app))
+
+
+def _served(fronts: Sequence[Front]) -> str:
+    paths = dict.fromkeys(front.path.partition("{")[0] for front in fronts)
+    return f"This server answers at {', '.join(paths)}."

@@ -28,7 +28,7 @@ class Legible:
                 _check_segment(_text(piece))
             _text(scope["query_string"])
         except Invalid as error:
-            await send_error(send, error)
+            await send_error(scope, send, error)
         else:
             await self._app(scope, receive, send)
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from agentdb_mcp.core.errors import AgentDbError, Invalid
+from agentdb_mcp.core.errors import AgentDbError
 from agentdb_mcp.entrypoints.asgi import App
-from agentdb_mcp.entrypoints.http.answers import status_of
+from agentdb_mcp.entrypoints.http.answers import nothing_here, status_of
 from agentdb_mcp.entrypoints.http.paths import Legible
 from agentdb_mcp.entrypoints.wording import as_told
 
@@ -24,10 +24,12 @@ _IN_CALLS: Final = {
 }
 """Hints for a host, which makes calls where an operator gives commands."""
 
+_LISTED: Final = "docs/how-to/host-api.md lists the calls."
+
 
 def application(routes: Sequence[Route]) -> App:
     """The routes, and our errors for whatever they raise and for what is none of them."""
-    handlers: dict[Any, Any] = {AgentDbError: _refuse, HTTPException: _no_such}
+    handlers: dict[Any, Any] = {AgentDbError: _refuse, HTTPException: nothing_here(_LISTED)}
     return Legible(Starlette(routes=list(routes), exception_handlers=handlers))
 
 
@@ -37,13 +39,3 @@ async def _refuse(_: Request, error: Exception) -> Response:
     if error.code in _IN_CALLS:
         body["hint"] = _IN_CALLS[error.code]
     return JSONResponse({"error": body}, status_code=status_of(error))
-
-
-async def _no_such(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    unknown = Invalid(
-        "bad_argument",
-        f"There is no {request.method} at this path.",
-        "docs/how-to/host-api.md lists the calls.",
-    )
-    return JSONResponse({"error": unknown.as_dict()}, status_code=error.status_code)

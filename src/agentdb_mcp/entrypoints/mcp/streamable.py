@@ -16,9 +16,9 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.responses import PlainTextResponse
 
 from agentdb_mcp.core.access import Principal
+from agentdb_mcp.core.errors import Denied
 from agentdb_mcp.entrypoints.asgi import App, Receive, Scope, Send, caller_of, departure_of
 
 PATH: Final = "/mcp"
@@ -37,7 +37,10 @@ REQUEST_CANCELLED: Final = -32800
 
 @asynccontextmanager
 async def streamable_http(server: Server[Any], most_body: int) -> AsyncGenerator[App]:
-    """The application for PATH, which works inside this block."""
+    """The application for PATH, which works inside this block.
+
+    It raises Denied("rate_limited") for one session too many.
+    """
     server.middleware.append(_until_departure)
     manager = StreamableHTTPSessionManager(
         server,
@@ -48,10 +51,12 @@ async def streamable_http(server: Server[Any], most_body: int) -> AsyncGenerator
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if _opens_session(scope) and _sessions(manager, scope["user"]) >= MOST_OF_ONE:
-            words = f"This agent has {MOST_OF_ONE} sessions open: end those that are not used (DELETE)."
-            await PlainTextResponse(words, 429)(scope, receive, send)
-        else:
-            await manager.handle_request(scope, receive, send)
+            raise Denied(
+                "rate_limited",
+                f"This agent has {MOST_OF_ONE} sessions open.",
+                "End those that are not used (DELETE).",
+            )
+        await manager.handle_request(scope, receive, send)
 
     async with manager.run():
         yield known_to_sdk(app)
