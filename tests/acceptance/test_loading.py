@@ -39,7 +39,7 @@ def test_rows_are_loaded_all_or_none_and_errors_name_them(home: Path, workspace:
         assert (taken["code"], taken["sqlstate"], taken["row"]) == ("sql_failed", "23505", "2")
         assert host.error("load_rows", rows=[["new", 0, None]], **place)["sqlstate"] == "23514"
         ragged = host.error("load_rows", rows=[["new", 1, None], ["short"], "none"], **place)
-        assert ragged["problems"] == ["row 2: 1 values for 3 columns", "row 3: not an array"]
+        assert ragged["problems"] == ["row 2: 1 value for 3 columns", "row 3: not an array"]
         assert host.rows(sql)[0][0] == 50_000
 
         # Names are looked up, and judged as the insertion they stand for.

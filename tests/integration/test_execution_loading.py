@@ -150,9 +150,7 @@ def typed(target: Target) -> Target:
     return target
 
 
-async def load(
-    runner: Runner, target: Target, place: Place, *rows: list[JsonValue], **more: Any
-) -> int | None:
+async def load(runner: Runner, target: Target, place: Place, *rows: JsonValue, **more: Any) -> int | None:
     made = await runner.load(target, write(place.insertion()), place, rows, caps=CAPS, **more)
     return made.results[0].affected
 
@@ -226,8 +224,17 @@ async def test_all_that_is_wrong_is_told_by_row_and_column_and_nothing_is_loaded
         "row 3, name: it holds a NUL character; PostgreSQL's text has none",
         "row 4, id: '1099511627776' is not within the range of integer",
     ]
-    assert "4 values do not fit; nothing was loaded." in refused.value.message
+    assert "4 values or rows do not fit; nothing was loaded." in refused.value.message
     assert await rows_of(runner, typed, "SELECT count(*) FROM ware") == ((0,),)
+    ragged: list[JsonValue] = [[1, 1], ["x", 1, "a"], 7, [1], [1, 1, "a"]]
+    with pytest.raises(Invalid, match="4 values or rows") as shapes:
+        await load(runner, typed, ware, *ragged)
+    assert shapes.value.problems == [
+        "row 1: 2 values for 3 columns",
+        "row 2, id: 'x' is not of type integer",
+        "row 3: not an array",
+        "row 4: 1 value for 3 columns",
+    ]
     with pytest.raises(Invalid, match="The first 20 of them") as many:
         await load(runner, typed, ware, *[list[JsonValue](("x", 1, "a")) for _ in range(50)])
     assert len(many.value.problems) == 20
@@ -301,7 +308,7 @@ async def test_in_a_transaction_a_load_is_a_part_of_it(runner: Runner, typed: Ta
     with pytest.raises(SqlFailed) as failed:
         await load(runner, typed, ware, [2, 1, "b"], [1, 1, "a"], within=transaction)
     assert "the transaction goes on" in failed.value.hint
-    with pytest.raises(Invalid, match="1 value does not fit"):
+    with pytest.raises(Invalid, match="1 value or row does not fit"):
         await load(runner, typed, ware, ["x", 1, "b"], within=transaction)
     assert await load(runner, typed, ware, [3, 1, "c"], within=transaction) == 1
     assert await rows_of(runner, typed, "SELECT count(*) FROM ware") == ((0,),)

@@ -251,7 +251,7 @@ def test_a_rehearsed_change_never_says_that_changes_were_made() -> None:
     cut = Outcome((found((7,), affected=None, truncated="rows"),))
     answer = render.changed(Kind.AGENT, cut, dry_run=True)
     assert "were made" not in answer.text
-    assert answer.text.splitlines()[-1] == "Only the first 1 row of what it would return stand here."
+    assert answer.text.splitlines()[-1] == "Only the first row of what it would return stand here."
 
 
 def test_several_statements_are_told_apart_and_counted_together() -> None:

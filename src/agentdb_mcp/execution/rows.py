@@ -10,7 +10,8 @@ from agentdb_mcp.execution.binary import HEAD, TAIL, Encode, OnlyPostgresKnows, 
 from agentdb_mcp.execution.parameters import text_of
 from agentdb_mcp.execution.pgtypes import PgType
 
-Rows = Sequence[Sequence[JsonValue]]
+Rows = Sequence[JsonValue]
+"""As they came: each should be an array, with a value for each column."""
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of one load, as it is sent."""
@@ -27,7 +28,7 @@ def encoded(
     """The form of COPY, and all it is sent.
 
     Binary when the type of every column and the spelling of every value is known here, text otherwise. Raises
-    Invalid("rows_invalid") for values that no reading makes right.
+    Invalid("rows_invalid") for rows of another length, and for values that no reading makes right.
     """
     known = [encoder(oid, kind) for oid, kind in zip(oids, types, strict=True)]
     encoders = [each for each in known if each is not None]
@@ -46,9 +47,11 @@ def _through(
     join: Callable[[list[bytes | None]], bytes],
 ) -> bytes | None:
     """All rows, encoded; None when only PostgreSQL knows whether one of the values is right."""
-    parts, problems = list[bytes](), list[str]()
-    wrong, is_known = 0, True
+    parts, problems, is_known = list[bytes](), _Problems(), True
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, list) or len(row) != len(columns):
+            problems.add(number, _misshapen(row, columns))
+            continue
         cells = list[bytes | None]()
         for name, encode, value in zip(columns, encoders, row, strict=True):
             try:
@@ -56,25 +59,41 @@ def _through(
             except OnlyPostgresKnows:
                 is_known = False
             except ValueError as error:
-                wrong += 1
-                if len(problems) < MOST_PROBLEMS:
-                    problems.append(f"row {number}, {name}: {error}")
+                problems.add(number, f", {name}: {error}")
         parts.append(join(cells))
-    if wrong:
-        raise rows_invalid(wrong, problems)
+    if problems.count:
+        raise problems.told()
     return b"".join(parts) if is_known else None
 
 
-def rows_invalid(count: int, problems: Sequence[str]) -> Invalid:
-    """What is said of rows that cannot be loaded."""
-    more = f" The first {len(problems)} of them:" if count > len(problems) else ""
-    noun = "value does" if count == 1 else "values do"
-    return Invalid(
-        "rows_invalid",
-        f"{count} {noun} not fit; nothing was loaded.{more}",
-        "Mend these and send all rows again.",
-        problems=problems,
-    )
+class _Problems:
+    """What is wrong with rows: the first of them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first = list[str]()
+
+    def add(self, row: int, words: str) -> None:
+        self.count += 1
+        if len(self._first) < MOST_PROBLEMS:
+            self._first.append(f"row {row}{words}")
+
+    def told(self) -> Invalid:
+        more = f" The first {len(self._first)} of them:" if self.count > len(self._first) else ""
+        noun = "value or row does" if self.count == 1 else "values or rows do"
+        return Invalid(
+            "rows_invalid",
+            f"{self.count} {noun} not fit; nothing was loaded.{more}",
+            "Mend these and send all rows again.",
+            problems=self._first,
+        )
+
+
+def _misshapen(row: JsonValue, columns: Sequence[str]) -> str:
+    if not isinstance(row, list):
+        return ": not an array"
+    values = "1 value" if len(row) == 1 else f"{len(row)} values"
+    return f": {values} for {len(columns)} column{'s' * (len(columns) != 1)}"
 
 
 def _bounded(data: bytes) -> bytes:

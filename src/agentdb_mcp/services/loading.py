@@ -13,7 +13,6 @@ from agentdb_mcp.core.errors import Invalid
 from agentdb_mcp.core.results import ALL, Asked, Caps, JsonValue
 from agentdb_mcp.execution.catalog import Catalog
 from agentdb_mcp.execution.copying import Place
-from agentdb_mcp.execution.rows import MOST_PROBLEMS, rows_invalid
 from agentdb_mcp.execution.runner import Runner
 from agentdb_mcp.execution.transactions import Transaction
 from agentdb_mcp.services.access import AccessService
@@ -89,11 +88,9 @@ class LoadService:
         Raises Missing("table_not_found"), Invalid("rows_invalid") naming rows and columns whose values do not
         fit, and SqlFailed with the row that a constraint refused.
         """
-        names, shaped = _shape(columns, rows)
+        names = _names(columns, rows)
         once = (
-            None
-            if key is None
-            else _key(principal, key, Statement(table, [[*names], [*shaped]]), transaction)
+            None if key is None else _key(principal, key, Statement(table, [[*names], [*rows]]), transaction)
         )
         async with (
             self._admission.recorded(principal, kind, "load_rows", None) as entry,
@@ -106,9 +103,9 @@ class LoadService:
             entry.sql = place.insertion()
             target, approved = await self._admission.admit(principal, kind, "execute", entry.sql, entry)
             if once is not None:
-                made = await self._runner.load_once(target, approved, place, shaped, caps=caps, key=once)
+                made = await self._runner.load_once(target, approved, place, rows, caps=caps, key=once)
             else:
-                made = await self._runner.load(target, approved, place, shaped, caps=caps, within=within)
+                made = await self._runner.load(target, approved, place, rows, caps=caps, within=within)
             return Loaded(entry.changed(made).results[0].affected or 0, made.replayed)
 
     async def _place(
@@ -131,10 +128,8 @@ class LoadService:
         return Place(str(schema), str(name), tuple(names))
 
 
-def _shape(
-    columns: Sequence[JsonValue], rows: Sequence[JsonValue]
-) -> tuple[list[str], list[list[JsonValue]]]:
-    """The arguments as what they must be. Raises Invalid."""
+def _names(columns: Sequence[JsonValue], rows: Sequence[JsonValue]) -> list[str]:
+    """The columns as what they must be. Raises Invalid, also for too many rows."""
     names = [name for name in columns if isinstance(name, str) and name]
     if not names or len(set(names)) < len(columns):
         raise Invalid("bad_argument", "columns must be names of columns, each once.")
@@ -144,26 +139,13 @@ def _shape(
             f"{len(rows):,} rows were given; a call loads 1 to {MOST_ROWS:,}.",
             "Send more in several calls, in a transaction if all or none are to be kept.",
         )
-    shaped = [row for row in rows if isinstance(row, list) and len(row) == len(names)]
-    if len(shaped) < len(rows):
-        raise rows_invalid(len(rows) - len(shaped), _misshapen(rows, len(names)))
-    return names, shaped
+    return names
 
 
 def _key(principal: Principal, text: str, load: Statement, transaction: str | None) -> Key:
     if transaction is not None:
         raise no_key_in_transaction("Load without a key, or outside of the transaction.")
     return Key.of(principal.workspace_id, text, "load_rows", [load])
-
-
-def _misshapen(rows: Sequence[JsonValue], width: int) -> list[str]:
-    problems = list[str]()
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, list):
-            problems.append(f"row {number}: not an array")
-        elif len(row) != width:
-            problems.append(f"row {number}: {len(row)} values for {width} columns")
-    return problems[:MOST_PROBLEMS]
 
 
 def _check_column(column: str, table: str, described: list[tuple[str, bool, bool]]) -> None:

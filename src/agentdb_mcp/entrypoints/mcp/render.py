@@ -113,7 +113,7 @@ def _said(made: ResultSet, dry_run: bool) -> list[str]:
         if made.affected is None
         else f"{counted(made.affected)} {would}"
     )
-    first = f"first {counted(len(made.rows))} of what it"
+    first = f"first {counted(len(made.rows)).removeprefix('1 ')} of what it"
     note = (
         f"Only the {first} would return stand here."
         if dry_run
@@ -172,7 +172,10 @@ def failure(error: AgentDbError, kind: Kind | None) -> ToolAnswer:
 
 
 def _fields(body: dict[str, Any]) -> list[str]:
-    return [f"{key}: {_told(value)}" for key, value in body.items()]
+    return [
+        f"{key}:{_told(value) if isinstance(value, list) else f' {_told(value)}'}"
+        for key, value in body.items()
+    ]
 
 
 def _told(value: Any) -> str:
