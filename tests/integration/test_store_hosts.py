@@ -10,7 +10,7 @@ from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.store import Keys, Store
 from support.lives import ADA, BEN, RESEARCH, active_agent, active_global, found, make, provisioned
-from support.postgres import connected, run_sql
+from support.postgres import connected, own_database, run_sql
 
 NOBODY = UserId("nobody")
 
@@ -219,6 +219,11 @@ async def test_ids_are_data_whatever_they_hold(store: Store) -> None:
 
 class TestTablesOfAHost:
     """A control plane in the host's own database, where users and workspaces have more columns."""
+
+    @pytest.fixture
+    def control_uri(self, admin_uri: ConnectionUri):
+        with own_database(admin_uri) as uri:
+            yield uri
 
     @pytest.fixture
     async def store(self, control_uri: ConnectionUri, keys: Keys):

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from agentdb_mcp.providers.binaries import Binaries
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
-from support.postgres import run_sql
+from support.postgres import HASTY, run_sql
 
 SCRIPT = """
 import asyncio, json, sys
@@ -98,10 +98,10 @@ def embedded_home(mode: int = 0o711) -> Iterator[Path]:
 
 @contextmanager
 def throwaway_server(binaries: Binaries | None = None) -> Iterator[EmbeddedPostgres]:
-    """A server for tests, as it is in life but for the waits on the disk: nobody needs its data after a power cut."""
+    """A server for tests."""
     with embedded_home() as home:
         server = asyncio.run(EmbeddedPostgres.open(home, binaries=binaries))
-        asyncio.run(run_sql(server.admin_uri, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"))
+        asyncio.run(run_sql(server.admin_uri, *HASTY))
         yield server
 
 
