@@ -16,9 +16,11 @@ import pytest
 from agentdb_mcp.app import open_app
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.tokens import Scope
+from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.settings import Settings
-from support.commands import KEEPER, Cli, run_agentdb
+from support.commands import Cli, run_agentdb
 from support.gateways import Gateway
+from support.postgres import HASTY, run_sql
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,16 +30,10 @@ def home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="agentdb-test-"))
     folder.chmod(0o711)
     # A member that stays for the whole run: the server is not stopped after each command.
-    keeper = subprocess.Popen(
-        [sys.executable, "-c", KEEPER, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert keeper.stdin is not None
-    assert keeper.stdout is not None
-    assert keeper.stdout.readline() == "open\n"
+    keeper = asyncio.run(EmbeddedPostgres.open(folder))
+    asyncio.run(run_sql(keeper.admin_uri, *HASTY))
     yield folder
-    keeper.stdin.close()
-    keeper.stdout.close()
-    assert keeper.wait(60) == 0
+    asyncio.run(keeper.close())
     shutil.rmtree(folder)
 
 

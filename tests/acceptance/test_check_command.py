@@ -2,19 +2,14 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from support.commands import run_agentdb
+from support.hosts import command
 
 KEYS = {"id", "verdict", "class", "rule", "message"}
-
-
-def started(*arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "agentdb_mcp", "check", *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def not_json(word: str) -> None:
@@ -23,9 +18,9 @@ def not_json(word: str) -> None:
 
 def answers(*lines: bytes, policies: tuple[str, ...] = ("agent",)) -> list[dict[str, object]]:
     options = [part for name in policies for part in ("--policy", name)]
-    out, err = started(*options).communicate(b"\n".join(lines) + b"\n", timeout=60)
-    assert err == b""
-    return [json.loads(line, parse_constant=not_json) for line in out.splitlines()]
+    done = run_agentdb(Path("/nowhere"), "check", *options, given=b"\n".join(lines) + b"\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line, parse_constant=not_json) for line in done.stdout.splitlines()]
 
 
 def test_each_line_gets_its_verdict_with_the_keys_promised() -> None:
@@ -45,7 +40,7 @@ def test_each_line_gets_its_verdict_with_the_keys_promised() -> None:
 
 
 def test_a_verdict_is_written_as_soon_as_it_is_decided() -> None:
-    with started() as process:
+    with subprocess.Popen(command("check"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for number in range(3):

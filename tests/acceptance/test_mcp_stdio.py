@@ -16,8 +16,8 @@ import pytest
 
 from agentdb_mcp.entrypoints.mcp.wire import LONGEST_LINE
 from agentdb_mcp.providers.embedded import EmbeddedPostgres
-from support.commands import Cli, run_agentdb
-from support.hosts import ERAS, Host, command, environment
+from support.commands import Cli, environment, run_agentdb
+from support.hosts import ERAS, Host, command
 
 ENDLESS = "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
 

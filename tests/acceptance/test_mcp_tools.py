@@ -11,8 +11,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
-from support.commands import Cli, run_agentdb
-from support.hosts import Host, environment
+from support.commands import Cli, environment, run_agentdb
+from support.hosts import Host
 
 ROOT = Path(__file__).parents[2]
 

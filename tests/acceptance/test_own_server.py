@@ -10,7 +10,7 @@ import pytest
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.secrets import ConnectionUri
-from support.commands import run_agentdb
+from support.commands import run_program
 from support.hosts import Host
 from support.postgres import run_sql
 
@@ -38,10 +38,10 @@ def environment(admin_uri: ConnectionUri) -> Iterator[dict[str, str]]:
 def test_the_whole_life_of_a_workspace_without_a_superuser(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    migrated = run_agentdb(tmp_path, "migrate", **environment)
+    migrated = run_program(tmp_path, "migrate", **environment)
     assert "applied 0001" in migrated.stdout, migrated.stderr
     for command in (("user", "create", "ada"), ("workspace", "create", "research", "--user", "ada")):
-        made = run_agentdb(tmp_path, *command, **environment)
+        made = run_program(tmp_path, *command, **environment)
         assert made.returncode == 0, made.stderr
         assert "not hardened: " in made.stdout, "what needs a superuser is reported"
     with Host(tmp_path, "--workspace", "research", **environment) as host:
@@ -50,7 +50,7 @@ def test_the_whole_life_of_a_workspace_without_a_superuser(
         assert host.rows("SELECT sum(a) FROM t") == [[3]]
         refused = host.error("query", sql="INSERT INTO t VALUES (3)")
         assert refused["code"] == "statement_denied"
-    deleted = run_agentdb(tmp_path, "user", "delete", "ada", **environment)
+    deleted = run_program(tmp_path, "user", "delete", "ada", **environment)
     assert (deleted.returncode, deleted.stdout) == (0, "user ada: deleted\n"), deleted.stderr
     assert not (tmp_path / "postgres").exists(), "nothing was embedded"
 
@@ -58,7 +58,7 @@ def test_the_whole_life_of_a_workspace_without_a_superuser(
 def test_a_server_for_agents_does_not_migrate_an_operators_database(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    refused = run_agentdb(tmp_path, "mcp", "--workspace", "research", **environment)
+    refused = run_program(tmp_path, "mcp", "--workspace", "research", **environment)
     assert refused.returncode == 1
     assert "error schema_incomplete" in refused.stderr
     assert "agentdb migrate" in refused.stderr
@@ -67,7 +67,7 @@ def test_a_server_for_agents_does_not_migrate_an_operators_database(
 
 def test_a_key_must_be_given(environment: dict[str, str], tmp_path: Path) -> None:
     del environment["NEON_CONNECTION_ENCRYPTION_KEY"]
-    refused = run_agentdb(tmp_path, "migrate", **environment)
+    refused = run_program(tmp_path, "migrate", **environment)
     assert refused.returncode == 1
     assert "error encryption_key_missing" in refused.stderr
     assert "openssl rand -hex 32" in refused.stderr

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.commands import Cli
-from support.hosts import command, environment
+from support.commands import Cli, environment
+from support.hosts import command
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from agentdb_mcp.core.secrets import ConnectionUri, KeyText
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.fake_neon.server import API_KEY, FakeNeon
 from agentdb_mcp.store import Store, open_keys
-from support.hosts import command, environment
+from support.commands import environment
+from support.hosts import command
 from support.postgres import run_sql
 from support.servers import lets_in
 from support.waiting import until

@@ -1,45 +1,48 @@
-"""The real `agentdb` as a subprocess."""
+"""`agentdb` and its answer."""
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from support.processes import Forked
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def run_agentdb(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`agentdb` as a subprocess with the environment a host would give it, and nothing else."""
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """What a host passes on, and nothing else."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "AGENTDB_HOME": str(home), **more}
+
+
+def run_agentdb(
+    home: Path, *arguments: str, given: bytes = b"", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """A command, in a process of its own that need not import everything first; `given` is its stdin."""
+    with (
+        tempfile.TemporaryFile() as stdin,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        stdin.write(given)
+        stdin.seek(0)
+        running = Forked(list(arguments), environment(home, **more), stdin=stdin, stdout=out, stderr=err)
+        code = running.wait(120)
+        said = [file.seek(0) or file.read().decode() for file in (out, err)]
+    return subprocess.CompletedProcess(["agentdb", *arguments], code, *said)
+
+
+def run_program(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same, started as in life."""
     return subprocess.run(
         [sys.executable, "-m", "agentdb_mcp", *arguments],
-        env={**kept, "AGENTDB_HOME": str(home), **environment},
+        env=environment(home, **more),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
         stdin=subprocess.DEVNULL,
     )
-
-
-KEEPER = """
-import asyncio, sys
-from pathlib import Path
-import asyncpg
-from agentdb_mcp import dsn
-from agentdb_mcp.providers.embedded import EmbeddedPostgres
-
-async def keep():
-    server = await EmbeddedPostgres.open(Path(sys.argv[1]))
-    admin = await asyncpg.connect(**dsn.arguments(server.admin_uri.reveal()))
-    # As in life but for the waits on the disk: nobody needs a test's data after a power cut.
-    await admin.execute("ALTER SYSTEM SET fsync = off")
-    await admin.execute("SELECT pg_reload_conf()")
-    await admin.close()
-    print("open", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    await server.close()
-
-asyncio.run(keep())
-"""

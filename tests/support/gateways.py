@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from support.hosts import Era, command, envelope, environment
+from support.commands import environment
+from support.hosts import Era, command, envelope
 
 ACCEPT = "application/json, text/event-stream"
 

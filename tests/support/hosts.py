@@ -3,13 +3,15 @@
 import json
 import os
 import select
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import jsonschema
+
+from support.commands import environment
+from support.processes import Forked
 
 Era = Literal["legacy", "modern"]
 ERAS: tuple[Era, ...] = ("legacy", "modern")
@@ -24,12 +26,6 @@ def envelope(capabilities: dict[str, Any]) -> dict[str, Any]:
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": capabilities,
     }
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """What a host passes on to a server."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "AGENTDB_HOME": str(home), **more}
 
 
 def command(*arguments: str) -> list[str]:
@@ -54,13 +50,7 @@ class Host:
         self._received = b""
         self._errors = Path(home, f"stderr-{time.monotonic_ns()}.txt")
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                command("mcp", *arguments),
-                env=environment(home, **more),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
+            self.process = Forked(["mcp", *arguments], environment(home, **more), stderr=errors)
 
     def __enter__(self) -> Self:
         if self.era == "legacy":
