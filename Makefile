@@ -39,7 +39,7 @@ demo: $(READY) ## the whole story on one machine: two users, three agents, isola
 	@$(BIN)/agentdb demo
 
 test: $(READY) ## run the tests: real Postgres, real subprocesses
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not fuzz"
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not fuzz"
 
 check: $(READY) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
