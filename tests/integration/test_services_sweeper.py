@@ -143,6 +143,17 @@ async def test_an_empty_control_plane_deletes_nobodys_projects(neon: Neon, sweep
     assert len(neon.projects()) == 1
 
 
+async def test_a_small_installation_deletes_nothing_of_a_larger_one_beside_it(
+    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
+) -> None:
+    for _ in range(2):
+        await neon.provider.create(neon_spec())
+    swept = await sweeper.sweep(dry_run=False, patient=False)
+    assert swept.findings == ()
+    assert "knows 1 of the 3" in swept.unjudged[0]
+    assert len(neon.projects()) == 3
+
+
 async def test_a_key_that_shows_nothing_proves_nothing(
     neon: Neon, store: Store, shared: ManagedDatabase
 ) -> None:

@@ -123,8 +123,9 @@ def _why_not(census: Census, rows: Mapping[DatabaseId, ManagedDatabase]) -> str:
     if not census.complete:
         return "it could not list everything"
     recorded = {key for key, row in rows.items() if _is_recorded(row)}
-    if census.owned and not any(owned.database_id in rows for owned in census.owned):
-        return f"the control plane knows none of the {len(census.owned)} that are there; is it the right one?"
+    known, there = sum(owned.database_id in rows for owned in census.owned), len(census.owned)
+    if known * 2 < there:
+        return f"the control plane knows {known} of the {there} that are there; is it the right one?"
     if recorded and not census.owned:
         return f"it shows none of the {len(recorded)} that are recorded; is it the right key?"
     return ""
