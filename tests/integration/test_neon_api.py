@@ -1,12 +1,13 @@
 """Our client of Neon's API against the stand-in: paging, patience, and what it makes of answers."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agentdb_mcp.core.errors import Misconfigured, Unavailable
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.core.usage import Consumption
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.fake_neon.states import Metric
@@ -39,29 +40,34 @@ async def made(neon: Neon, name: str = "one") -> str:
 
 async def test_a_new_project_has_not_been_metered_yet(neon: Neon) -> None:
     project = await neon.api.project(await made(neon))
-    assert project.totals is not None
-    assert (project.totals.period_start, project.totals.compute_time_seconds) == (None, 0)
+    assert project.consumption is None
+    assert project.stored_bytes is not None
+    assert project.stored_bytes > 1_000_000
     assert project.created_at == neon.projects()[0].created_at
 
 
 async def test_totals_are_late_and_belong_to_a_calendar_month(neon: Neon) -> None:
     project_id = await made(neon)
+
+    async def metered() -> Consumption:
+        found = (await neon.api.project(project_id)).consumption
+        assert found is not None
+        return found
+
+    neon.clock.advance(minutes=20)
     neon.fake.account.use(project_id, {Metric.COMPUTE_TIME: 900, Metric.TRANSFERRED: 5_000})
-    neon.clock.advance(minutes=10)
-    early = (await neon.api.project(project_id)).totals
-    assert early is not None
-    assert early.data_transfer_bytes == 0
+    assert (await metered()).data_transfer_bytes == 0
     neon.clock.advance(hours=1)
-    late = (await neon.api.project(project_id)).totals
-    assert late is not None
+    late = await metered()
     assert late.data_transfer_bytes == 5_000
-    assert 900 <= late.compute_time_seconds < 1100
-    assert late.period_start is not None
-    assert (late.period_start.day, late.period_start.month) == (1, 3)
+    assert 900 <= (late.compute_time_seconds or 0) < 1100
+    assert (late.period_start, late.period_end) == (
+        datetime(2026, 3, 1, tzinfo=UTC),
+        datetime(2026, 4, 1, tzinfo=UTC),
+    )
     neon.clock.advance(days=31)
-    fresh = (await neon.api.project(project_id)).totals
-    assert fresh is not None
-    assert (fresh.data_transfer_bytes, fresh.period_start and fresh.period_start.month) == (0, 4)
+    fresh = await metered()
+    assert (fresh.data_transfer_bytes, fresh.period_start.month) == (0, 4)
 
 
 async def test_history_is_read_by_the_hour_over_several_pages(

@@ -170,14 +170,17 @@ async def test_a_protected_database_refuses_to_be_deleted_and_outlives_its_row(
 
 
 async def test_the_last_figures_are_kept_before_the_project_is_deleted(
-    lifecycle: LifecycleService, agents: ManagedDatabase, control_uri: ConnectionUri
+    neon: Neon, lifecycle: LifecycleService, agents: ManagedDatabase, control_uri: ConnectionUri
 ) -> None:
+    neon.clock.advance(hours=2)
     await lifecycle.delete_workspace(RESEARCH, ADA)
     async with connected(control_uri) as control:
         usage = json.loads(await control.fetchval("SELECT final_usage FROM database_tombstone"))
         assert await control.fetchval("SELECT last_consumption_sync IS NOT NULL FROM database_tombstone")
-    assert isinstance(usage["compute_time_seconds"], int)
-    assert {"period_start", "data_storage_byte_hours", "written_data_bytes"} <= set(usage)
+    assert (usage["lag_seconds"], usage["as_of"]) == (3600, neon.clock().isoformat())
+    assert usage["stored_bytes"] > 1_000_000
+    assert usage["consumption"]["compute_time_seconds"] >= 75
+    assert usage["consumption"]["period_start"] == "2026-03-01T00:00:00+00:00"
 
 
 async def test_figures_that_cannot_be_had_hold_a_delete_up_for_so_many_tries(

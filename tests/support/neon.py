@@ -93,7 +93,8 @@ class Neon:
         """Another process' provider, so to say."""
         http = new_http(self.fake, self.clock, key, turns=turns, patient=patient)
         provider = NeonProvider(
-            NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic)
+            NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic),
+            clock=self.clock,
         )
         try:
             yield provider
@@ -120,7 +121,7 @@ async def neon_at(
     http = new_http(fake, clock, turns=turns)
     api = NeonApi(http, sleep=clock.sleep, monotonic=clock.monotonic)
     try:
-        yield Neon(fake, clock, http, api, NeonProvider(api))
+        yield Neon(fake, clock, http, api, NeonProvider(api, clock=clock))
     finally:
         await http.close()
         await fake.forget()

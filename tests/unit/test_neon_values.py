@@ -32,14 +32,19 @@ from support.neon import UNRATIONED
 @pytest.mark.parametrize("value", [None, 3, "text", [], {"id": None}, {"id": 7}, {"unheard_of": {"id": "x"}}])
 def test_a_project_of_any_shape_is_read(value: object) -> None:
     project = Project.of(Fields.of(value))
-    assert (project.id, project.name, project.created_at, project.totals) == ("", "", None, None)
+    assert (project.id, project.name, project.created_at, project.stored_bytes) == ("", "", None, None)
 
 
-def test_a_period_of_the_year_one_is_no_period() -> None:
+def test_what_has_not_been_metered_is_not_told_as_nothing_used() -> None:
     fields = Fields.of({"compute_time_seconds": 0, "consumption_period_start": "0001-01-01T00:00:00Z"})
-    totals = Project.of(fields).totals
-    assert totals is not None
-    assert totals.period_start is None
+    assert Project.of(fields).consumption is None
+
+
+def test_a_figure_that_neon_leaves_out_is_not_nought() -> None:
+    fields = Fields.of({"compute_time_seconds": 7, "consumption_period_start": "2026-03-01T00:00:00Z"})
+    metered = Project.of(fields).consumption
+    assert metered is not None
+    assert (metered.compute_time_seconds, metered.written_data_bytes, metered.period_end) == (7, None, None)
 
 
 def test_times_are_aware_and_in_utc() -> None:

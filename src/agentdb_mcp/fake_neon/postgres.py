@@ -53,6 +53,14 @@ class FakePostgres:
             await admin.execute(f"CREATE ROLE {name} {OWNER_RIGHTS} PASSWORD {quote_literal(role.password)}")
             await admin.execute(f"CREATE DATABASE {owned} OWNER {name} TEMPLATE template0 ENCODING 'UTF8'")
 
+    async def size(self, project: Project) -> int:
+        """What its databases occupy, in bytes."""
+        physical = [database.physical for database in project.databases.values()]
+        async with self._turn:
+            admin = await self._admin()
+            query = "SELECT sum(pg_database_size(name))::bigint FROM unnest($1::name[]) AS name"
+            return await admin.fetchval(query, physical) or 0
+
     async def set_password(self, role: Role) -> None:
         """The password Neon knows becomes the one that is true."""
         async with self._turn:

@@ -57,6 +57,7 @@ async def create_project(call: Call) -> Answer:
     size = {**_old_sizes(wanted), **project.default_endpoint_settings}
     endpoint = call.account.new_endpoint(project, "read_write", _size(size))
     await call.stage.postgres.make(project, owner, database)
+    await call.stage.measure(project)
     await call.stage.open_endpoint(project, endpoint)
     call.account.add(project, endpoint)
     return 201, created_view(project, endpoint, owner, database, call.now)
@@ -77,6 +78,7 @@ def _drafted(call: Call, wanted: dict[str, Any]) -> tuple[Project, Role, Databas
 
 
 async def get_project(call: Call) -> Answer:
+    await call.stage.measure(call.project)
     return 200, {"project": project_view(call.project, call.now)}
 
 

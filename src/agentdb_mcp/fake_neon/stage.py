@@ -5,6 +5,7 @@ import ssl
 
 from agentdb_mcp.fake_neon.account import Account, why_not
 from agentdb_mcp.fake_neon.front import Front, Refusal, Words
+from agentdb_mcp.fake_neon.metering import tick_before
 from agentdb_mcp.fake_neon.postgres import FakePostgres
 from agentdb_mcp.fake_neon.states import RECOVERABLE, Endpoint, Project
 
@@ -19,6 +20,12 @@ class Stage:
         self._fronts: dict[str, Front] = {}
         self._ending: set[asyncio.Task[None]] = set()
         account.suspended = self._suspended
+
+    async def measure(self, project: Project) -> None:
+        """See how much is stored: once a tick, when somebody asks."""
+        now = self._account.clock()
+        if project.sized_at is None or project.sized_at < tick_before(now):
+            project.storage_bytes, project.sized_at = await self.postgres.size(project), now
 
     async def open_endpoint(self, project: Project, endpoint: Endpoint) -> None:
         """Give the endpoint its port."""

@@ -140,7 +140,9 @@ class Project:
     """None until the first metering after its creation."""
     metered_until: datetime | None = None
     entries: list[Entry] = field(default_factory=list[Entry])
-    storage_bytes: int = 31_000_000
+    storage_bytes: int = 0
+    """What its databases occupied at `sized_at`."""
+    sized_at: datetime | None = None
     exhausted: Metric | None = None
     """The limit that stopped its computes."""
 

@@ -1,12 +1,12 @@
 """Where databases come from. Three implementations ship: embedded, a server of one's own, Neon."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
 from agentdb_mcp.core.ids import DatabaseId
+from agentdb_mcp.core.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class Provider(Protocol):
         """
         ...
 
-    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> Mapping[str, object] | None:
-        """The last figures before a delete, in the provider's raw units. None where nothing is metered.
+    async def usage(self, spec: DatabaseSpec, project_id: str) -> Usage:
+        """What it uses, open or paused as it is; asking wakes nothing.
 
-        Raises Missing when the provider no longer tells.
+        Raises Missing when it is gone: the provider does not tell it any more.
         """
         ...
 

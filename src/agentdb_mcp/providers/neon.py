@@ -6,7 +6,7 @@ POST at most, or sets something to a value and can be repeated. docs/adr/0010 sa
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from weakref import WeakValueDictionary
@@ -15,6 +15,7 @@ from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
 from agentdb_mcp.core.errors import Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
+from agentdb_mcp.core.usage import Usage
 from agentdb_mcp.providers.base import Census, Owned
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
@@ -26,6 +27,9 @@ from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missin
 from agentdb_mcp.providers.neon_roles import furnish
 
 PREFIX: Final = "agentdb"
+
+LAG: Final = timedelta(hours=1)
+"""Neon's figures are 15 to 60 minutes behind (its documentation, consumption metrics)."""
 
 _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -42,9 +46,11 @@ class NeonProvider:
         *,
         plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
         prefix: str = PREFIX,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
         self._plans = plans
+        self._clock = clock
         self._names = ProjectNames(prefix)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -118,10 +124,11 @@ class NeonProvider:
             await self._reclaim(spec, project_id)
         return True
 
-    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> Mapping[str, object] | None:  # noqa: ARG002 - the protocol's
-        """Neon's totals of the current consumption period, which are 15 to 60 minutes behind."""
-        totals = (await self._api.project(project_id)).totals
-        return None if totals is None else totals.facts()
+    async def usage(self, spec: DatabaseSpec, project_id: str) -> Usage:  # noqa: ARG002 - the protocol's
+        """The project's totals of the current period, which is Neon's billing month."""
+        as_of = self._clock()
+        project = await self._api.project(project_id)
+        return Usage(as_of, LAG, project.stored_bytes, project.consumption)
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:
         """What is there now. A recorded project that is nowhere to be seen is UNKNOWN, not deleted: a key of

@@ -22,8 +22,13 @@ class Fields:
         return value if isinstance(value, str) else default
 
     def integer(self, name: str, default: int = 0) -> int:
+        found = self.count(name)
+        return default if found is None else found
+
+    def count(self, name: str) -> int | None:
+        """A whole number; None where there is none, which a figure must not take for 0."""
         value = self.raw.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else default
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
     def number(self, name: str, default: float = 0.0) -> float:
         value = self.raw.get(name)

@@ -2,12 +2,13 @@
 `@neondatabase/api-client` 2.7.3; docs/reference/neon.md says which operations we call.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
 
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.core.usage import Consumption
 from agentdb_mcp.providers.neon_fields import Fields
 
 
@@ -92,7 +93,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project as `GET /projects/{id}` or a listing shows it. Totals are None where a listing omits them."""
+    """A project as `GET /projects/{id}` shows it; a listing tells less."""
 
     id: str
     name: str
@@ -101,7 +102,10 @@ class Project:
     pg_version: int
     created_at: datetime | None
     quota: Quota
-    totals: "Totals | None"
+    stored_bytes: int | None
+    """With its history."""
+    consumption: Consumption | None
+    """None: not metered yet, or a listing."""
 
     @classmethod
     def of(cls, fields: Fields) -> "Project":
@@ -114,41 +118,8 @@ class Project:
             pg_version=fields.integer("pg_version"),
             created_at=fields.time("created_at"),
             quota=Quota(*(quota.integer(name) for name in Quota.__slots__)),
-            totals=Totals.of(fields) if "compute_time_seconds" in fields.raw else None,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Use since the consumption period began, 15 to 60 minutes late. A drop means a new period."""
-
-    period_start: datetime | None
-    """None: the project has not been metered yet (Neon answers the year 1)."""
-    period_end: datetime | None
-    active_time_seconds: int
-    compute_time_seconds: int
-    """CU-seconds."""
-    written_data_bytes: int
-    data_transfer_bytes: int
-    data_storage_byte_hours: int
-
-    def facts(self) -> dict[str, object]:
-        """As JSON has it: times in ISO 8601."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def of(cls, fields: Fields) -> "Totals":
-        return cls(
-            period_start=fields.time("consumption_period_start"),
-            period_end=fields.time("consumption_period_end"),
-            active_time_seconds=fields.integer("active_time_seconds"),
-            compute_time_seconds=fields.integer("compute_time_seconds"),
-            written_data_bytes=fields.integer("written_data_bytes"),
-            data_transfer_bytes=fields.integer("data_transfer_bytes"),
-            data_storage_byte_hours=fields.integer("data_storage_bytes_hour"),
+            stored_bytes=fields.count("synthetic_storage_size"),
+            consumption=_consumption(fields),
         )
 
 
@@ -243,3 +214,19 @@ class Metered:
     start: datetime
     end: datetime
     value: int
+
+
+def _consumption(fields: Fields) -> Consumption | None:
+    """A project that has not been metered yet has totals of 0 in a period of the year 1."""
+    start = fields.time("consumption_period_start")
+    if start is None:
+        return None
+    return Consumption(
+        period_start=start,
+        period_end=fields.time("consumption_period_end"),
+        active_time_seconds=fields.count("active_time_seconds"),
+        compute_time_seconds=fields.count("compute_time_seconds"),
+        written_data_bytes=fields.count("written_data_bytes"),
+        data_transfer_bytes=fields.count("data_transfer_bytes"),
+        data_storage_byte_hours=fields.count("data_storage_bytes_hour"),
+    )

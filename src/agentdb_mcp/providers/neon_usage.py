@@ -43,7 +43,7 @@ class NeonUsage:
     ) -> tuple[Metered, ...] | None:
         """Every value between the two times, of all projects or at most 100 named ones.
 
-        None: the plan does not offer it (Free); then `NeonApi.project(...).totals` is all there is.
+        None: the plan does not offer it (Free); then `NeonProvider.usage` is all there is.
         """
         params: dict[str, str | int] = {
             "org_id": self._org_id,

@@ -17,11 +17,12 @@ import asyncpg
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.databases import Credentials, DatabaseSpec, Kind, Observed, Provisioned
-from agentdb_mcp.core.errors import Misconfigured, Missing, Unavailable
-from agentdb_mcp.core.identifiers import quote_identifier, quote_literal
+from agentdb_mcp.core.errors import Misconfigured, Unavailable
+from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
-from agentdb_mcp.providers import roles
+from agentdb_mcp.core.usage import Usage
+from agentdb_mcp.providers import roles, tenant
 from agentdb_mcp.providers.base import Census, Owned
 from agentdb_mcp.providers.rights import Rights, borrowed, close_own_database, unhardened
 from agentdb_mcp.providers.roles import Names
@@ -40,10 +41,6 @@ SESSION: Final = {
     "default_transaction_read_only": "off",
 }
 
-TERMINATE: Final = """
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = ANY($1)
-"""
-
 OBSERVE: Final = """
     SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datallowconn AND datconnlimit <> -2)
            AND count(*) = 2 AS complete,
@@ -51,13 +48,12 @@ OBSERVE: Final = """
     FROM pg_roles WHERE rolname = ANY($2)
 """
 
-LABEL: Final = "SELECT 'agentdb ' || current_database()"
-"""On every database we make: installations that share a server know their own by it."""
+SIZE: Final = "SELECT pg_database_size($1::name) AS stored_bytes, statement_timestamp() AS as_of"
 
 CENSUS: Final = f"""
     SELECT datname AS name, substr(datname, 3)::uuid::text AS id FROM pg_database
     WHERE datname ~ '^d_[0-9a-f]{{32}}$' AND pg_get_userbyid(datdba) = 'o_' || substr(datname, 3)
-      AND shobj_description(oid, 'pg_database') = ({LABEL})
+      AND shobj_description(oid, 'pg_database') = ({tenant.LABEL})
     ORDER BY datname
 """
 
@@ -83,9 +79,9 @@ class ServerProvider:
         async with self._alone_with(names) as admin:
             rights = await Rights.of(admin)
             template = await self._prepare_server(admin, rights)
-            await _make_roles(admin, names, rights)
+            await tenant.make_roles(admin, names, rights)
             async with borrowed(admin, names, rights):
-                adopted = await _make_database(admin, names, template)
+                adopted = await tenant.make_database(admin, names, template)
                 await self._furnish(names, rights, adopted=adopted)
             credentials = await self._open_roles(admin, names, spec.kind)
             open_ends = await unhardened(admin, names, rights)
@@ -96,16 +92,16 @@ class ServerProvider:
         names = Names.of(spec.id)
         async with self._alone_with(names) as admin:
             rights = await Rights.of(admin)
-            await _require(admin, names, project_id)
+            await tenant.require(admin, names, project_id)
             await run(admin, [f"ALTER ROLE {quote_identifier(role)} NOLOGIN" for role in names.logins])
             async with borrowed(admin, names, rights):
-                await _end_sessions(admin, names)
+                await tenant.end_sessions(admin, names)
 
     async def resume(self, spec: DatabaseSpec, project_id: str) -> None:
         """Open the roles again, with the passwords they had."""
         names = Names.of(spec.id)
         async with self._alone_with(names) as admin:
-            await _require(admin, names, project_id)
+            await tenant.require(admin, names, project_id)
             await run(admin, [f"ALTER ROLE {quote_identifier(role)} LOGIN" for role in names.logins])
 
     async def tune(self, spec: DatabaseSpec, project_id: str) -> None:
@@ -119,10 +115,10 @@ class ServerProvider:
         names = Names.of(spec.id)
         async with self._alone_with(names) as admin:
             rights = await Rights.of(admin)
-            present = await _present_roles(admin, names)
+            present = await tenant.present_roles(admin, names)
             await run(admin, [f"ALTER ROLE {quote_identifier(role)} NOLOGIN" for role in present])
             async with borrowed(admin, names, rights):
-                await _end_sessions(admin, names)
+                await tenant.end_sessions(admin, names)
                 # FORCE would have a plain role fail on an autovacuum worker, which counts as a superuser's.
                 force: LiteralString = " WITH (FORCE)" if rights.superuser else ""
                 await admin.execute(f"DROP DATABASE IF EXISTS {quote_identifier(names.database)}{force}")
@@ -136,8 +132,15 @@ class ServerProvider:
                 Names.of(spec.id).database,
             )
 
-    async def final_usage(self, spec: DatabaseSpec, project_id: str) -> None:
-        """Nothing is metered here."""
+    async def usage(self, spec: DatabaseSpec, project_id: str) -> Usage:
+        """What it stores, at this moment. Its work is not metered: all databases of a server share it."""
+        names = Names.of(spec.id)
+        async with self._alone_with(names) as admin:
+            rights = await Rights.of(admin)
+            await tenant.require(admin, names, project_id)
+            async with borrowed(admin, names, rights):  # the size is told to whom the database lets in
+                found = await admin.fetchrow(SIZE, names.database)
+        return Usage(found["as_of"], timedelta(0), found["stored_bytes"], consumption=None)
 
     async def observe(self, spec: DatabaseSpec, project_id: str | None) -> Observed:  # noqa: ARG002 - the protocol's
         """What is there. A database that lacks a role, or whose making was cut short, counts as not there:
@@ -228,52 +231,6 @@ class ServerProvider:
                 await connection.close(timeout=CONNECT_SECONDS)
             finally:
                 connection.terminate()
-
-
-async def _make_roles(admin: Session, names: Names, rights: Rights) -> None:
-    present = await _present_roles(admin, names)
-    await run(admin, roles.make_roles(names, present, superuser=rights.superuser))
-    for role in names.logins:
-        await run(admin, roles.settings_of(role, reader=role == names.reader))
-        await run(admin, roles.superuser_settings_of(role, rights.may_set))
-
-
-async def _make_database(admin: Session, names: Names, template: str) -> bool:
-    """True when it was there already."""
-    database, owner = quote_identifier(names.database), quote_identifier(names.owner)
-    limit = await admin.fetchval("SELECT datconnlimit FROM pg_database WHERE datname = $1", names.database)
-    if limit == -2:  # a DROP DATABASE was cut short: nothing but dropping it works
-        await admin.execute(f"DROP DATABASE {database}")
-    adopted = limit not in (None, -2)
-    if adopted:
-        await admin.execute(f"ALTER DATABASE {database} OWNER TO {owner}")
-    else:
-        # Closed until its rights are set: a new database lets everybody in.
-        await admin.execute(
-            f"CREATE DATABASE {database} OWNER {owner} TEMPLATE {quote_identifier(template)}"
-            " ENCODING 'UTF8' ALLOW_CONNECTIONS false"
-        )
-    await run(admin, roles.grants_on_database(names))
-    await admin.execute(f"COMMENT ON DATABASE {database} IS {quote_literal(await admin.fetchval(LABEL))}")
-    await admin.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
-    return adopted
-
-
-async def _end_sessions(admin: Session, names: Names) -> None:
-    for _ in range(20):
-        if not await admin.fetch(TERMINATE, list(names.logins)):
-            return
-    raise Unavailable("provider_unavailable", "Sessions of an agent's roles did not end.", "Try again.")
-
-
-async def _present_roles(admin: Session, names: Names) -> list[str]:
-    rows = await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname = ANY($1)", list(names.roles))
-    return [row["rolname"] for row in rows]
-
-
-async def _require(admin: Session, names: Names, project_id: str) -> None:
-    if project_id != names.database or len(await _present_roles(admin, names)) < len(names.roles):
-        raise Missing("database_not_found", "This database or one of its roles is not on the server.")
 
 
 @contextlib.contextmanager

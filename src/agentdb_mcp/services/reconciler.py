@@ -229,7 +229,7 @@ class Reconciler:
         if database.project_id is None:
             return
         try:
-            usage = await provider.final_usage(spec, database.project_id)
+            usage = (await provider.usage(spec, database.project_id)).as_dict()
         except Missing as error:
             usage = {"missing": error.code}
         except AgentDbError as error:
@@ -237,8 +237,7 @@ class Reconciler:
                 raise
             _log.warning("database %s is deleted without its last figures: %s", database.id, error.code)
             usage = {"missing": error.code}
-        if usage is not None:
-            await self._store.record_final_usage(database.id, usage, lease)
+        await self._store.record_final_usage(database.id, usage, lease)
 
     async def _record_provisioned(self, database: ManagedDatabase, made: Provisioned, lease: Lease) -> None:
         """Without the lease, the passwords just set are not those that another worker recorded: new ones are
