@@ -25,7 +25,7 @@ if [ ! -x "$NEON_TOOLS/node_modules/.bin/neonctl" ]; then
 fi
 
 # Every exchange in our own tests, and Neon's clients, under the eyes of Neon's file.
-"$PYTHON" -m pytest -p conformance.neon_witness \
-  tests/integration/test_neon_*.py tests/contract/test_neon_*.py tests/conformance/neon_clients.py
+"$PYTHON" -m pytest -p conformance.neon_witness -k neon \
+  tests/integration/test_neon_*.py tests/contract/test_provider_*.py tests/conformance/neon_clients.py
 # Requests made from that file.
 "$PYTHON" -m pytest tests/conformance/neon_fuzz.py

@@ -1,4 +1,6 @@
-"""A tenant's database on the run's server, provisioned as in life: owner, writer, reader."""
+"""What the tests of this room stand on: a tenant's database on the run's server, provisioned as in life, and
+databases at the stand-in for Neon with what keeps them.
+"""
 
 import asyncio
 import gc
@@ -14,6 +16,10 @@ from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.execution.pools import PoolLimits, Pools
 from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.services.lifecycle import LifecycleService
+from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.store import Store
+from support.neon import Neon, neon_at
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +40,19 @@ async def pools() -> AsyncIterator[Pools]:
     await opened.close()
     gc.collect()
     assert unseen == []
+
+
+@pytest.fixture
+async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
+    async with neon_at(admin_uri) as neon:
+        yield neon
+
+
+@pytest.fixture
+def reconciler(store: Store, neon: Neon) -> Reconciler:
+    return Reconciler(store, {"neon": neon.provider})
+
+
+@pytest.fixture
+def lifecycle(store: Store, reconciler: Reconciler) -> LifecycleService:
+    return LifecycleService(store, reconciler, provider="neon")

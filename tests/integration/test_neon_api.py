@@ -1,12 +1,10 @@
 """Our client of Neon's API against the stand-in: paging, patience, and what it makes of answers."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agentdb_mcp.core.errors import Misconfigured, Unavailable
-from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.core.usage import Consumption
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import Fault
@@ -17,12 +15,6 @@ from agentdb_mcp.store import Keys, Store
 from agentdb_mcp.store.rates import LONGEST_HOLD
 from support.neon import Neon, RationedClock, neon_at, new_http
 from support.servers import cut_after
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
 
 
 @pytest.fixture

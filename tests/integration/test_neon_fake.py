@@ -14,16 +14,10 @@ from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.server import API_KEY
 from agentdb_mcp.fake_neon.states import Metric
 from agentdb_mcp.providers.neon_session import connected as connected_as_owner
-from support.neon import Neon, neon_at
+from support.neon import Neon
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 from support.waiting import until
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -11,13 +11,12 @@ import pytest
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed
 from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavailable
-from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import BEFORE, Fault
 from agentdb_mcp.fake_neon.states import Project
 from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS
 from agentdb_mcp.providers.neon_records import SHUT, Quota
-from support.neon import Neon, neon_at, neon_spec
+from support.neon import Neon, neon_spec
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 
@@ -25,12 +24,6 @@ QUIET_FAULTS = [Fault.BUSY, Fault.RATE, Fault.RATE_SECONDS, Fault.RATE_DATE, Fau
 """Those that Neon promises did nothing: nobody notices them."""
 
 OPEN_FAULTS = [fault for fault in Fault if fault not in QUIET_FAULTS]
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
 
 
 def quota_of(project: Project) -> Quota:

@@ -148,10 +148,12 @@ async def test_a_workspace_given_to_another_user_is_closed_to_the_old_server(
         await access.resolve(principal, Kind.GLOBAL)
 
 
-async def test_a_database_that_is_wanted_gone_is_not_found(store: Store, access: AccessService) -> None:
+async def test_a_database_that_is_wanted_gone_is_not_found(
+    store: Store, access: AccessService, control_uri: ConnectionUri
+) -> None:
     own = await active_agent(store)
     principal = await access.authenticate_workspace(RESEARCH)
-    await store.bury(own.id)
+    await run_sql(control_uri, "DELETE FROM workspace_database")
     with pytest.raises(Missing) as missing:
         await access.resolve(principal, Kind.AGENT)
     assert missing.value.code == "database_not_found"

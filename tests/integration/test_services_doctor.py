@@ -2,7 +2,6 @@
 
 import re
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,23 +15,12 @@ from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.sweeper import Sweeper
 from agentdb_mcp.store import Store, open_keys
-from support.neon import Neon, neon_at, neon_spec
+from support.neon import Neon, neon_spec
 from support.postgres import run_sql
 from support.servers import lets_in
 
 ADA = UserId("ada")
 PAGE = Path(__file__).parents[2] / "docs/how-to/mend.md"
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
-
-
-@pytest.fixture
-def lifecycle(store: Store, neon: Neon) -> LifecycleService:
-    return LifecycleService(store, Reconciler(store, {"neon": neon.provider}), provider="neon")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,29 +17,13 @@ from agentdb_mcp.services.reconciler import USAGE_ATTEMPTS, Reconciler
 from agentdb_mcp.services.sweeper import Sweeper
 from agentdb_mcp.store import Store
 from support.lives import found
-from support.neon import Neon, neon_at
+from support.neon import Neon
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 
 ADA, RESEARCH = UserId("ada"), WorkspaceId("research")
 GRACE_IS_OVER = "UPDATE database_tombstone SET delete_after = now() - interval '1 second'"
 DUE = "UPDATE managed_database SET next_attempt_at = now()"
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
-
-
-@pytest.fixture
-def reconciler(store: Store, neon: Neon) -> Reconciler:
-    return Reconciler(store, {"neon": neon.provider})
-
-
-@pytest.fixture
-def lifecycle(store: Store, reconciler: Reconciler) -> LifecycleService:
-    return LifecycleService(store, reconciler, provider="neon")
 
 
 @pytest.fixture

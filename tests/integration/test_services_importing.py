@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import asyncpg
@@ -21,7 +21,7 @@ from agentdb_mcp.services.importing import Importer
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Keys, Store, open_keys
-from support.neon import Neon, neon_at
+from support.neon import Neon
 from support.postgres import connected, own_database, run_sql
 from support.servers import lets_in
 
@@ -32,12 +32,6 @@ SIMS_KEY = "5e" * 32
 def keys() -> Keys:
     """Ours, and the one that the host sealed with."""
     return open_keys(KeyText("0a" * 32), (KeyText(SIMS_KEY),), None)
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Orphans both ways, at Neon's stand-in and on a server: found, told, set right, and never guessed at."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from agentdb_mcp.core.databases import DatabaseSpec, ManagedDatabase, Observed
@@ -14,7 +12,7 @@ from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.sweeper import Plight, Sweep, Sweeper
 from agentdb_mcp.store import Store
 from support.lives import found
-from support.neon import Neon, neon_at, neon_spec
+from support.neon import Neon, neon_spec
 from support.postgres import connected, run_sql
 from support.servers import fresh_spec, plain_administrator
 
@@ -22,24 +20,8 @@ ADA, RESEARCH = UserId("ada"), WorkspaceId("research")
 
 
 @pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
-
-
-@pytest.fixture
 def sweeper(store: Store, neon: Neon) -> Sweeper:
     return Sweeper(store, {"neon": neon.provider})
-
-
-@pytest.fixture
-def reconciler(store: Store, neon: Neon) -> Reconciler:
-    return Reconciler(store, {"neon": neon.provider})
-
-
-@pytest.fixture
-def lifecycle(store: Store, reconciler: Reconciler) -> LifecycleService:
-    return LifecycleService(store, reconciler, provider="neon")
 
 
 @pytest.fixture

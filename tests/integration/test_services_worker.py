@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from agentdb_mcp.core.audit import Record
 from agentdb_mcp.core.databases import Observed
 from agentdb_mcp.core.errors import Unavailable
@@ -19,17 +17,11 @@ from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.worker import Worker
 from agentdb_mcp.store import Store
 from support.lives import found
-from support.neon import Neon, neon_at
+from support.neon import Neon
 from support.postgres import run_sql
 from support.waiting import until
 
 ADA = UserId("ada")
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
 
 
 @asynccontextmanager

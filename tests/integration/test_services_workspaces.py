@@ -16,28 +16,12 @@ from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store, open_keys
 from support.lives import found
-from support.neon import Neon, neon_at
+from support.neon import Neon
 from support.postgres import connected, run_sql
 from support.servers import lets_in
 from support.waiting import until
 
 ADA, BEN, NOBODY, RESEARCH = UserId("ada"), UserId("ben"), UserId("nobody"), WorkspaceId("research")
-
-
-@pytest.fixture
-async def neon(admin_uri: ConnectionUri) -> AsyncIterator[Neon]:
-    async with neon_at(admin_uri) as neon:
-        yield neon
-
-
-@pytest.fixture
-def reconciler(store: Store, neon: Neon) -> Reconciler:
-    return Reconciler(store, {"neon": neon.provider})
-
-
-@pytest.fixture
-def lifecycle(store: Store, reconciler: Reconciler) -> LifecycleService:
-    return LifecycleService(store, reconciler, provider="neon")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def check_claims(
     if not credentials:
         await store.forget_credentials(database_id)
     if desired is Desired.DELETED:
-        await store.bury(database_id)
+        await run_sql(control_uri, f"DELETE FROM managed_database WHERE id = '{database_id}'")
     if desired is Desired.PAUSED:
         await store.pause(database_id)
     await run_sql(
@@ -248,8 +248,8 @@ async def test_a_lease_given_back_can_be_taken_at_once(store: Store) -> None:
 
 async def test_what_is_wanted_gone_stays_so(store: Store) -> None:
     database_id = (await active_global(store)).id
-    assert await store.bury(database_id)
-    for change in (store.bury, store.pause, store.resume):
+    assert await store.delete_user(ADA) == [database_id]
+    for change in (store.pause, store.resume):
         assert not await change(database_id)
     assert (await found(store, database_id)).desired is Desired.DELETED
 

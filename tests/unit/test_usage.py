@@ -1,10 +1,13 @@
 """What a provider measured, as it is recorded."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from agentdb_mcp.core.usage import Consumption, Usage
 
+PAGE = Path(__file__).parents[2] / "docs/reference/usage.md"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -35,3 +38,12 @@ def test_what_is_not_metered_is_recorded_as_such() -> None:
         0,
         None,
     )
+
+
+def test_every_figure_is_documented_and_every_documented_figure_exists() -> None:
+    first_cells = re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.MULTILINE)
+    documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    recorded = Usage(NOON, timedelta(0), None, Consumption(MARCH, *[None] * 6)).as_dict()
+    consumption = recorded["consumption"]
+    assert isinstance(consumption, dict)
+    assert documented == recorded.keys() | consumption.keys()

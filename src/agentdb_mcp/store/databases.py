@@ -64,11 +64,6 @@ class Databases(Facet):
         """Take that reason back; for others it stays paused. None: as for a pause."""
         return await self._one("resume", database_id, reason)
 
-    async def bury(self, database_id: DatabaseId) -> bool:
-        """Want it gone. False: there is none, or it is wanted gone already."""
-        async with self._control_plane.connection() as connection:
-            return await connection.execute(query("bury_database"), database_id) != "DELETE 0"
-
     async def forget_credentials(self, database_id: DatabaseId) -> bool:
         """Drop the credentials, so that the reconciler has the database mended and new ones made.
 

@@ -172,12 +172,8 @@ UPDATE managed_database
  WHERE id = $1 AND deleted_at IS NULL
 RETURNING *
 
--- name: bury_database
--- A trigger writes the tombstone. $1 database
-DELETE FROM managed_database WHERE id = $1 AND desired_state <> 'deleted'
-
 -- name: bury_unfinished_database
--- Takes back what never got credentials. $1 database
+-- Takes back what never got credentials; a trigger writes the tombstone. $1 database
 DELETE FROM managed_database
  WHERE id = $1 AND desired_state <> 'deleted' AND writer_connection_uri IS NULL
 

@@ -27,6 +27,7 @@ async def failure(uri: ConnectionUri) -> AgentDbError:
         provider.observe(spec, None),
         provider.pause(spec, "d_x"),
         provider.resume(spec, "d_x"),
+        provider.usage(spec, "d_x"),
     )
     failures = await asyncio.gather(*calls, return_exceptions=True)
     for each in failures:
