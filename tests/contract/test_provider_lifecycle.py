@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 
 import asyncpg
 import pytest
@@ -12,6 +11,7 @@ from agentdb_mcp.core.errors import Missing
 from support.houses import House
 from support.postgres import connected, run_sql
 from support.servers import lets_in
+from support.waiting import until
 
 
 async def usable(made: Provisioned) -> bool:
@@ -41,12 +41,10 @@ async def kept(made: Provisioned) -> int | None:
         return await reader.fetchval("SELECT answer FROM kept") if there else None
 
 
-async def has_ended(session: Any) -> bool:
-    try:
-        await session.fetchval("SELECT 1")
-    except (asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
-        return True
-    return False
+async def ended(*sessions: asyncpg.Connection) -> None:
+    """Return when the server has ended them. Raises TimeoutError when it does not."""
+    for session in sessions:
+        await until(lambda session=session: asyncio.sleep(0, session.is_closed()))
 
 
 async def test_a_made_database_is_the_writers_to_fill_and_the_readers_to_read(house: House) -> None:
@@ -140,7 +138,7 @@ async def test_a_pause_ends_sessions_and_refuses_new_ones_until_it_is_undone(hou
     async with connected(made.credentials.writer) as writer, connected(made.credentials.reader) as reader:
         await provider.pause(spec, made.project_id)
         await house.settle()
-        assert [await has_ended(session) for session in (writer, reader)] == [True, True]
+        await ended(writer, reader)
     for _ in range(2):
         assert await open_to(made) == [False, False]
         assert await provider.observe(spec, made.project_id) is Observed.PAUSED
@@ -183,7 +181,7 @@ async def test_a_delete_removes_everything_whoever_is_connected(house: House) ->
         await writer.execute("CREATE TABLE t (i int); BEGIN; INSERT INTO t VALUES (1)")
         await provider.delete(spec, made.project_id)
         await house.settle()
-        assert [await has_ended(session) for session in (writer, reader)] == [True, True]
+        await ended(writer, reader)
     assert await open_to(made) == [False, False]
     assert await left(house, spec) == (0, 0)
     assert await provider.observe(spec, made.project_id) is Observed.DELETED
