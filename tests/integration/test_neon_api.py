@@ -1,10 +1,12 @@
 """Our client of Neon's API against the stand-in: paging, patience, and what it makes of answers."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from agentdb_mcp.core.errors import Misconfigured, Unavailable
+from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.core.usage import Consumption
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import Fault

@@ -25,11 +25,9 @@ from agentdb_mcp.providers.neon_rate import Turns
 from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
 from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
 from agentdb_mcp.providers.neon_roles import furnish
+from agentdb_mcp.providers.neon_usage import LAG
 
 PREFIX: Final = "agentdb"
-
-LAG: Final = timedelta(hours=1)
-"""Neon's figures are 15 to 60 minutes behind (its documentation, consumption metrics)."""
 
 _UNDATED: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -69,7 +67,7 @@ class NeonProvider:
             if not (chosen or self._live(spec, found)):
                 created = await self._recover_or_make(spec)
                 found = await self._all(spec)
-            chosen = chosen or next(iter(self._live(spec, found) or _projects(created)), None)
+            chosen = chosen or next(iter(self._live(spec, found)), created and created.project)
             if chosen is None:
                 raise OutcomeUnknown
             for extra in found:
@@ -289,10 +287,6 @@ def open_neon(
         raise key_missing()
     http = NeonHttp(key, turns, base_url=base_url)
     return NeonProvider(NeonApi(http, org_id=org_id), plans=plans, prefix=prefix)
-
-
-def _projects(created: Created | None) -> list[Project]:
-    return [created.project] if created else []
 
 
 def _state(project: Project, endpoints: tuple[Endpoint, ...]) -> Observed:

@@ -5,7 +5,7 @@ bytes; `extra_branches_month` in branch-hours (neon.com docs, usage calculations
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -26,6 +26,9 @@ METRICS: Final = (
 )
 
 PROJECTS_PER_PAGE: Final = 100
+
+LAG: Final = timedelta(hours=1)
+"""Neon's figures are 15 to 60 minutes behind (its documentation, consumption metrics)."""
 
 HOURS_PER_MONTH: Final = 744
 """Neon's month is always 31 days long."""
