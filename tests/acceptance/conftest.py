@@ -20,6 +20,7 @@ from agentdb_mcp.providers.embedded import EmbeddedPostgres
 from agentdb_mcp.settings import Settings
 from support.commands import Cli, run_agentdb
 from support.gateways import Gateway
+from support.members import throwaway_place
 from support.postgres import HASTY, run_sql
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="agentdb-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="agentdb-test-", dir=throwaway_place()))
     folder.chmod(0o711)
     # A member that stays for the whole run: the server is not stopped after each command.
     keeper = asyncio.run(EmbeddedPostgres.open(folder))

@@ -23,6 +23,7 @@ from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.settings import read_settings
 from support.commands import run_agentdb
 from support.hosts import Host
+from support.members import throwaway_place
 
 OLD_KEY, NEW_KEY = secrets.token_hex(32), secrets.token_hex(32)
 LITERAL = f"canary-{uuid.uuid4().hex}"
@@ -76,7 +77,7 @@ class Heard:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="agentdb-canary-"))
+    folder = Path(tempfile.mkdtemp(prefix="agentdb-canary-", dir=throwaway_place()))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
