@@ -167,6 +167,24 @@ async def test_a_users_own_database_is_never_touched(
     assert agents.project_id in {project.id for project in neon.projects()}
 
 
+async def test_registering_a_user_again_while_neon_is_away_takes_nothing_back(
+    neon: Neon, store: Store, reconciler: Reconciler, lifecycle: LifecycleService, control_uri: ConnectionUri
+) -> None:
+    shared = (await lifecycle.register_user(ADA)).database
+    writer, _ = await store.open_credentials(shared.id)
+    await run_sql(writer, "CREATE TABLE kept AS SELECT 7 AS answer")
+    neon.fake.faults.add(Fault.UNAVAILABLE, times=1000)
+    assert (await lifecycle.mend(shared.id)).pending is not None
+    with pytest.raises(Unavailable):
+        await lifecycle.register_user(ADA)
+    neon.fake.faults.rules.clear()
+    await run_sql(control_uri, DUE)
+    assert (await reconciler.run_due()).done == 1
+    writer, _ = await store.open_credentials(shared.id)
+    async with connected(writer) as connection:
+        assert await connection.fetchval("SELECT answer FROM kept") == 7
+
+
 async def test_a_change_of_plan_fits_every_database_of_the_user_to_it(
     neon: Neon, store: Store, lifecycle: LifecycleService, agents: ManagedDatabase
 ) -> None:

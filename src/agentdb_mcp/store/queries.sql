@@ -173,9 +173,10 @@ UPDATE managed_database
 RETURNING *
 
 -- name: bury_unfinished_database
--- Takes back what never got credentials; a trigger writes the tombstone. $1 database
+-- Takes back what was never made; a trigger writes the tombstone. What only waits for new credentials holds
+-- somebody's data. $1 database
 DELETE FROM managed_database
- WHERE id = $1 AND desired_state <> 'deleted' AND writer_connection_uri IS NULL
+ WHERE id = $1 AND desired_state <> 'deleted' AND writer_connection_uri IS NULL AND neon_project_id IS NULL
 
 -- name: protected_databases
 -- Those of a workspace, or of a user and the user's workspaces, that refuse to be deleted. $1 user or NULL,
