@@ -161,6 +161,14 @@ async def test_a_write_is_complete_and_counted_when_what_it_returns_is_cut(
     assert counted.rows == ((rows,),)
 
 
+async def test_a_change_that_remarks_without_end_is_made_and_known_to_be(
+    runner: Runner, target: Target
+) -> None:
+    notices = "DO $$ BEGIN FOR i IN 1..150000 LOOP RAISE NOTICE '%', repeat('n', 1000); END LOOP; END $$"
+    found = await runner.run(target, write(notices), [], CAPS)
+    assert (found.command, len(found.notices)) == ("DO", 20)
+
+
 async def test_what_postgresql_refuses_comes_back_in_its_own_words(runner: Runner, target: Target) -> None:
     with pytest.raises(SqlFailed) as caught:
         await runner.run(target, approved("SELECT nope FROM pg_class c WHERE c.relnam = 'x'"), [], CAPS)

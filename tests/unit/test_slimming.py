@@ -164,10 +164,17 @@ def test_of_an_answer_the_first_rows_go_on_and_all_that_is_no_row(
     answer: list[bytes], later: list[bytes], sizes: list[int], most: int
 ) -> None:
     stream = Stream()
-    stream.gauge.sieve = Sieve(most)
-    for piece in [*pieces(b"".join(answer) + READY, sizes), *pieces(b"".join(later), sizes)]:
+    stream.gauge.sieve = Sieve(rows=most, notices=2)
+    for piece in pieces(b"".join([*answer, READY, *later]), sizes):
         stream.gauge.data_received(piece)
     first = [n for n, message in enumerate(answer) if message[:1] == b"D"][:most]
     kept = [each for n, each in enumerate(answer) if n in first or each[:1] != b"D"]
     assert stream.driver.received == b"".join([*kept, READY, *later])
     assert stream.gauge.left == 100_000_000 - len(stream.driver.received)
+
+
+def test_of_notices_too_only_the_first_go_on(stream: Stream) -> None:
+    notice, row = b"N" + struct.pack(">i", 9) + b"hello", encoded(["a"])
+    stream.gauge.sieve = Sieve(rows=1, notices=2)
+    stream.gauge.data_received((notice + row) * 5 + READY + notice)
+    assert stream.driver.received == notice + row + notice + READY + notice

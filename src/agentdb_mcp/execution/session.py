@@ -161,7 +161,7 @@ class Session(Scoped):
         texts = self._ready_to_send(prepared, params)
         limit = 0 if to_the_end else most_rows
         with self._allowed(allowance, longest):
-            self._gauge.sieve = Sieve(most_rows) if to_the_end else None
+            self._gauge.sieve = Sieve(rows=most_rows, notices=MOST_NOTICES) if to_the_end else None
             rows, tag, _ = await self._protocol.bind_execute(prepared.state, texts, "", limit, True, None)
         return _answer(rows, tag)
 

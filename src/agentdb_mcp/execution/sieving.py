@@ -1,4 +1,4 @@
-"""An answer's first rows are let through, the others are swallowed while they come in.
+"""An answer's first rows and notices are let through, the others are swallowed while they come in.
 
 A change is made in full whatever of its rows is wanted, and only its end says how many there were. So all of
 it is received, in one round trip; what nobody will read is neither held nor counted as if it were.
@@ -12,15 +12,16 @@ _HEAD: Final = 5
 
 _length: Final = Struct(">i").unpack_from
 _ROW: Final = ord("D")
+_NOTICE: Final = ord("N")
 _READY: Final = ord("Z")
 
 
 class Sieve:
     """For one answer, from its first byte on to the server's being ready for the next."""
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        """How many are still let through."""
+    def __init__(self, *, rows: int, notices: int) -> None:
+        self._left = {_ROW: rows, _NOTICE: notices}
+        """How many are still let through, by the kind of message."""
         self._swallows = False
         """Whether the message under way is."""
         self._rest = 0
@@ -32,7 +33,7 @@ class Sieve:
     @property
     def is_done(self) -> bool:
         """Whether the answer has ended, so that what comes next is not its own."""
-        return self._is_ready and not self._rest
+        return self._is_ready and not self._rest and not self._head
 
     def sift(self, data: bytes) -> bytes:
         """What of these bytes is let through."""
@@ -54,8 +55,10 @@ class Sieve:
         return b"".join(passed)
 
     def _is_too_many(self, kind: int) -> bool:
-        if kind == _ROW:
-            self._rows -= 1
-            return self._rows < 0
-        self._is_ready = self._is_ready or kind == _READY
-        return False
+        if kind == _READY:
+            self._is_ready = True
+            self._left.clear()
+        if kind not in self._left:
+            return False
+        self._left[kind] -= 1
+        return self._left[kind] < 0
