@@ -9,10 +9,11 @@ import pytest
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.core.results import Cell, JsonValue
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.execution.answers import Answer
 from agentdb_mcp.execution.connecting import connect
 from agentdb_mcp.execution.endpoints import parse_endpoint
 from agentdb_mcp.execution.pgtypes import BUILTIN
-from agentdb_mcp.execution.session import KEPT_STATEMENTS, LONGEST_KEPT, MOST_NOTICES, Answer, Session
+from agentdb_mcp.execution.session import KEPT_STATEMENTS, LONGEST_KEPT, MOST_NOTICES, Session
 
 ROOM = 10_000_000
 

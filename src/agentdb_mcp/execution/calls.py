@@ -8,12 +8,13 @@ import asyncpg
 
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.answers import Answer, Prepared
 from agentdb_mcp.execution.attempts import Attempt
 from agentdb_mcp.execution.cutting import characters_for_rows, cut, cut_cells, longest_cell
 from agentdb_mcp.execution.estimates import estimated_rows
 from agentdb_mcp.execution.failures import row_too_large
 from agentdb_mcp.execution.paging import following
-from agentdb_mcp.execution.session import Answer, Prepared, Session
+from agentdb_mcp.execution.session import Session
 
 _COUNTED: Final = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 

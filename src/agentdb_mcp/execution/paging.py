@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.pages import Page
 from agentdb_mcp.core.results import Caps
-from agentdb_mcp.execution.session import Answer, Prepared, Session
+from agentdb_mcp.execution.answers import Answer, Prepared
+from agentdb_mcp.execution.session import Session
 
 
 async def following(

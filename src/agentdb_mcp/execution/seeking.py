@@ -6,8 +6,9 @@ from typing import Final, LiteralString
 from agentdb_mcp.core.guard import Keyset
 from agentdb_mcp.core.identifiers import quote_identifier
 from agentdb_mcp.core.results import Caps, JsonValue, ResultSet
+from agentdb_mcp.execution.answers import Answer, Prepared
 from agentdb_mcp.execution.calls import Call
-from agentdb_mcp.execution.session import Answer, Prepared, Session
+from agentdb_mcp.execution.session import Session
 
 _IS_KEY: Final[LiteralString] = """
 SELECT (c.relkind = 'p' OR c.relkind = 'r' AND NOT c.relhassubclass)

@@ -16,13 +16,13 @@ import select
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
 
-from agentdb_mcp.core.results import Cell, Column, JsonValue
+from agentdb_mcp.core.results import Column, JsonValue
+from agentdb_mcp.execution.answers import Answer, Prepared
 from agentdb_mcp.execution.cells import UNCUT, Meter, is_narrow
 from agentdb_mcp.execution.failures import LOST, raised_apart
 from agentdb_mcp.execution.gauge import Gauge
@@ -58,27 +58,6 @@ _REPORTED: Final = (
 )
 """What changes how a statement is read or a value written, and is reported by the server whenever it changes
 (search_path since PostgreSQL 18)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A statement the server has parsed: what it wants and what it gives."""
-
-    state: Any
-    """asyncpg's PreparedStatementState."""
-    parameters: tuple[int, ...]
-    columns: tuple[Column, ...]
-    wide: int
-    """How many of them are of types whose texts have no small bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the server sent back for one execution."""
-
-    rows: tuple[tuple[Cell, ...], ...]
-    tag: str
-    """PostgreSQL's command tag; empty when the row limit stopped the output first."""
 
 
 class Session(Scoped):
