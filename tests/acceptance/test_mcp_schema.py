@@ -41,7 +41,7 @@ def test_an_agent_learns_what_a_statement_costs_and_the_shared_database_refuses_
     with Host(home, "--workspace", workspace) as host:
         host.call("execute_ddl", sql="CREATE TABLE item (id int PRIMARY KEY, note text)")
         plan = host.call("explain", sql="SELECT * FROM item WHERE id = $1", params=[1])
-        assert "item: 1 rows" in plan["content"][0]["text"]
+        assert "item: 1 row," in plan["content"][0]["text"]
         assert len(plan["structuredContent"]["milliseconds"]) == 2
         told = host.call("explain", sql=runaway)
         assert "! joins every row with every row" in told["content"][0]["text"]
