@@ -14,7 +14,8 @@ from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavai
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import BEFORE, Fault
 from agentdb_mcp.fake_neon.states import Project
-from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS
+from agentdb_mcp.providers.neon import NeonProvider
+from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS, in_region
 from agentdb_mcp.providers.neon_records import SHUT, Quota
 from support.neon import Neon, neon_spec
 from support.postgres import connected, run_sql
@@ -417,6 +418,14 @@ async def test_a_bad_key_is_the_operators_to_mend(neon: Neon) -> None:
         with pytest.raises(Misconfigured, match="does not accept NEON_API_KEY") as caught:
             await bad.create(neon_spec())
     assert "napi_wrong" not in str(caught.value)
+
+
+async def test_a_region_that_is_gone_is_the_operators_to_mend(neon: Neon) -> None:
+    elsewhere = NeonProvider(neon.api, plans=in_region("azure-gwc"))
+    with pytest.raises(Misconfigured) as refused:
+        await elsewhere.create(neon_spec())
+    assert refused.value.code == "provider_refused"
+    assert neon.projects() == []
 
 
 async def test_a_full_plan_says_so(neon: Neon) -> None:

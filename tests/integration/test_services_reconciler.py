@@ -12,6 +12,7 @@ from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.providers.neon_defaults import NEON_PROJECT_DEFAULTS
 from agentdb_mcp.providers.server import ServerProvider
+from agentdb_mcp.services import lifecycle as lifecycle_module
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store
@@ -216,6 +217,20 @@ async def test_a_change_of_plan_that_neon_does_not_hear_of_is_carried_out_later(
     assert (await reconciler.run_due()).done == 2
     pro = NEON_PROJECT_DEFAULTS["pro"].size.max_cu
     assert {each.max_cu for project in neon.projects() for each in project.endpoints.values()} == {pro}
+
+
+async def test_a_call_about_many_databases_ends_in_time_and_leaves_the_rest_to_workers(
+    neon: Neon,
+    reconciler: Reconciler,
+    lifecycle: LifecycleService,
+    agents: ManagedDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lifecycle_module, "CARRY_OUT_SECONDS", 0)
+    assert (await lifecycle.delete_user(ADA)).waiting == 2
+    assert len(neon.projects()) == 2
+    assert (await reconciler.run_due()).done == 2
+    assert neon.projects() == []
 
 
 async def test_a_plan_is_changed_to_one_there_is_for_a_user_there_is(lifecycle: LifecycleService) -> None:

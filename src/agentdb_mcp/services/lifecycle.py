@@ -3,8 +3,10 @@
 Every call is idempotent: twice, or twice at once, is once.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed, PauseReason
 from agentdb_mcp.core.errors import AgentDbError, Invalid, Missing
@@ -16,6 +18,9 @@ from agentdb_mcp.store import Store
 
 PLANS = ("free", "pro", "team", "enterprise")
 MAX_ID = 200
+
+CARRY_OUT_SECONDS: Final = 60.0
+"""How long a call about many databases carries out what it recorded: whoever asked has a time-out too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,10 +251,12 @@ class LifecycleService:
         return None
 
     async def _carry_out(self, database_ids: list[DatabaseId]) -> int:
-        waiting = 0
+        """How many are left to the workers."""
+        clock, waiting = asyncio.get_running_loop().time, 0
+        deadline = clock() + CARRY_OUT_SECONDS
         for database_id in database_ids:
             try:
-                await self._reconciler.settle(database_id)
+                await self._reconciler.settle(database_id, timeout=deadline - clock())
             except AgentDbError:
                 waiting += 1
         return waiting
