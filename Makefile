@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check format fuzz conformance-neon bench lock clean
+.PHONY: help setup demo test check format fuzz conformance-neon conformance-mcp bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ fuzz: $(READY) ## the long randomised runs of the guard
 
 conformance-neon: $(READY) ## hold the stand-in for Neon to Neon's own OpenAPI file, command line and SDKs (needs Node)
 	@NEON_TOOLS=.conformance PYTHON=$(BIN)/python sh tests/conformance/neon.sh
+
+conformance-mcp: $(READY) ## have MCP's official suite, its other referees and independent clients judge the servers
+	@MCP_TOOLS=.conformance PYTHON=$(BIN)/python sh tests/conformance/mcp.sh
 
 bench: $(READY) ## measure, beside a bare asyncpg loop and a minimal server of the same SDK
 	$(BIN)/python -m bench

@@ -21,6 +21,8 @@ from support.commands import run_agentdb
 from support.gateways import ACCEPT, TRANSPORTS, Caller, SseCaller, bearer, caller_on, query
 from support.waiting import until
 
+ENDLESS = "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
+
 
 async def as_on_stdio() -> list[dict[str, Any]]:
     """The list of the server object that stdio serves."""
@@ -179,16 +181,22 @@ async def test_a_revoked_token_ends_streams_and_calls_that_are_open(served: Any,
     made = await asyncio.to_thread(run_agentdb, home, "token", "create", "--workspace", "http-ada")
     token = made.stdout.strip()
     url = served.gateway.url
-    async with Caller(url, token, "modern") as caller, SseCaller(url, token) as listening:
-        _, answer = await caller.start(
-            "SELECT count(*) FROM generate_series(1, 90000) a, generate_series(1, 90000) b, generate_series(1, 90000) c"
-        )
+    async with (
+        Caller(url, token, "modern") as caller,
+        Caller(url, token, "legacy") as older,
+        SseCaller(url, token) as listening,
+    ):
+        _, answer = await caller.start(ENDLESS)
+        older_id, older_answer = await older.start(ENDLESS)
         assert await caller.rows("SELECT 1") == [[1]]
+        assert await older.rows("SELECT 1") == [[1]]
         revoked = await asyncio.to_thread(run_agentdb, home, "token", "revoke", token[4:20])
         assert revoked.returncode == 0, revoked.stderr
         await listening.ended()
         error = (await asyncio.wait_for(answer, 30))["error"]["data"]
         assert (error["code"], error["message"]) == ("not_authenticated", "This token was revoked.")
+        last = await asyncio.wait_for(older_answer, 30)
+        assert (last["id"], last["error"]["data"]) == (older_id, error), "a stream's last event says it"
         assert (await caller.post(caller.message("tools/list"))).status_code == 401
     assert token not in served.gateway.stderr
     listed = await asyncio.to_thread(run_agentdb, home, "token", "list", "--workspace", "http-ada")

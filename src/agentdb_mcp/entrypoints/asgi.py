@@ -1,6 +1,6 @@
-"""What the HTTP front tells those behind it about a request: who sent it, and whether they are still there.
+"""What the HTTP front knows of a request: who sent it, what they sent, and whether they are still there.
 
-It travels in the ASGI scope, under these two names and no others.
+It travels in the ASGI scope, under these names and no others.
 """
 
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
@@ -19,6 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CALLER: Final = "agentdb.caller"
 _DEPARTURE: Final = "agentdb.departure"
+_BODY: Final = "agentdb.body"
 
 
 class Departure:
@@ -71,3 +72,13 @@ def set_departure(scope: Scope, departure: Departure) -> None:
 def departure_of(scope: Scope) -> Departure:
     """Of the client of this request."""
     return cast("Departure", scope[_DEPARTURE])
+
+
+def set_body(scope: Scope, body: bytes) -> None:
+    """For entrypoints/http/exchange.py, which has read it."""
+    scope[_BODY] = body
+
+
+def body_of(scope: Scope) -> bytes:
+    """What was sent, as far as anybody waited for it."""
+    return cast("bytes", scope.get(_BODY, b""))

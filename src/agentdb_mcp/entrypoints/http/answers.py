@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -72,12 +73,29 @@ def error_body(scope: Scope, error: AgentDbError, status: int) -> dict[str, Any]
 
     They show a person only what comes in that form (MCP, Streamable HTTP: an error response without an id).
     """
-    told = as_told(error)
     if not _reads_json_rpc(scope):
-        return {"error": told}
+        return {"error": as_told(error)}
+    return _rpc_error(None, error, status)
+
+
+def last_event(request: bytes, error: AgentDbError) -> bytes:
+    """For a stream that ends before its request was answered: clients would wait on until their own timeout.
+
+    Nothing for what is no request of JSON-RPC. The empty lines end an event that was cut.
+    """
+    with suppress(ValueError, RecursionError):
+        message: Any = json.loads(request)
+        if isinstance(message, dict) and "method" in message and "id" in message:
+            told = json.dumps(_rpc_error(message["id"], error, status_of(error)))
+            return f"\r\n\r\nevent: message\r\ndata: {told}\r\n\r\n".encode()
+    return b""
+
+
+def _rpc_error(request_id: Any, error: AgentDbError, status: int) -> dict[str, Any]:
+    told = as_told(error)
     words = f"{told['message']} {told.get('hint', '')}".strip()
     code = _INTERNAL_ERROR if status >= _OURS else _INVALID_REQUEST
-    return {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words, "data": told}}
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": words, "data": told}}
 
 
 def _reads_json_rpc(scope: Scope) -> bool:

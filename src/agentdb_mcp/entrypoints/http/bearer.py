@@ -12,8 +12,8 @@ from agentdb_mcp.core.access import Caller
 from agentdb_mcp.core.errors import AgentDbError, Denied, Unavailable
 from agentdb_mcp.core.tokens import Scope as TokenScope
 from agentdb_mcp.core.tokens import TokenText
-from agentdb_mcp.entrypoints.asgi import App, Message, Receive, Scope, Send, set_caller
-from agentdb_mcp.entrypoints.http.answers import Headers, send_error
+from agentdb_mcp.entrypoints.asgi import App, Message, Receive, Scope, Send, body_of, set_caller
+from agentdb_mcp.entrypoints.http.answers import Headers, last_event, send_error
 from agentdb_mcp.entrypoints.http.discovery import metadata_of
 from agentdb_mcp.services.access import AccessService
 from agentdb_mcp.store import Changes
@@ -48,7 +48,7 @@ class _Request:
         with self._work:
             await app(scope, receive, outlet)
         if self._work.cancelled_caught and self.why is not None:
-            await outlet.end(self.why)
+            await outlet.end(self.why, body_of(scope))
 
 
 class Gate:
@@ -178,12 +178,12 @@ class _Outlet:
             ]
         await self._send(message)
 
-    async def end(self, why: AgentDbError) -> None:
-        """The reason where nothing was sent yet, the end of a stream; anything else breaks off."""
+    async def end(self, why: AgentDbError, request: bytes) -> None:
+        """The reason where nothing was sent yet, and as a stream's last event; anything else breaks off."""
         if not self._started:
             raise why
         if self._streams:
-            await self._send({"type": "http.response.body", "body": b""})
+            await self._send({"type": "http.response.body", "body": last_event(request, why)})
 
 
 def _token_in(headers: Iterable[tuple[bytes, bytes]]) -> TokenText:

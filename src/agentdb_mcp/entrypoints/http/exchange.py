@@ -16,6 +16,7 @@ from agentdb_mcp.entrypoints.asgi import (
     Scope,
     Send,
     caller_of,
+    set_body,
     set_departure,
 )
 from agentdb_mcp.entrypoints.http.answers import send_error
@@ -55,6 +56,7 @@ class Exchange:
     async def _answer(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         departure = Departure()
         set_departure(scope, departure)
+        set_body(scope, body)
         watching = asyncio.create_task(_watch(receive, departure))
         try:
             with departure.stops():

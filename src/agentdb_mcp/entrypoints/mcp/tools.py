@@ -133,7 +133,7 @@ _TOOLS: Final = (
             **_TRANSACTION,
             "timeout": _TIMEOUT,
         },
-        {**_ROWS, "affected": {"type": ["integer", "null"]}, **_MADE},
+        {**_ROWS, "affected": {"anyOf": [{"type": "integer"}, {"type": "null"}]}, **_MADE},
         ("affected",),
         effect="changes",
     ),
