@@ -106,8 +106,9 @@ async def test_what_killed_workers_left_is_finished_by_others(
 
 
 @pytest.mark.fuzz
+@pytest.mark.parametrize("racing", [1, 2], ids=["alone", "racing"])
 @pytest.mark.parametrize("point", range(10))
 async def test_a_worker_killed_at_any_request_loses_nothing(
-    fake: FakeNeon, control_uri: ConnectionUri, tmp_path: Path, point: int
+    fake: FakeNeon, control_uri: ConnectionUri, tmp_path: Path, point: int, racing: int
 ) -> None:
-    await live_through(fake, control_uri, tmp_path, point)
+    await live_through(fake, control_uri, tmp_path, point, racing=racing)

@@ -1,4 +1,7 @@
-"""A long, seeded story of several workspaces, disturbed at every turn. A seed that fails fails again."""
+"""A long, seeded story of several workspaces, disturbed at every turn, with a worker that races or without.
+
+A seed that fails fails again; where two race, as far as they run alike.
+"""
 
 import logging
 import random
@@ -8,6 +11,7 @@ import pytest
 from agentdb_mcp.core.ids import WorkspaceId
 from agentdb_mcp.fake_neon.faults import Fault
 from support.worlds import (
+    Ending,
     World,
     archive,
     create,
@@ -28,9 +32,12 @@ async def walk(world: World, seed: int, steps: int, caplog: pytest.LogCaptureFix
     chance = random.Random(seed)
     places = [WorkspaceId(f"walk-{number}") for number in range(3)]
     for step in range(steps):
-        await world.disturb(
-            chance.choice(ACTS), chance.choice(places), chance.randrange(8), chance.choice(list(Fault))
-        )
+        act, place, point = chance.choice(ACTS), chance.choice(places), chance.randrange(8)
+        kind = chance.choice([*Fault, *Ending])
+        if isinstance(kind, Ending):
+            await world.end(act, place, point, kind)
+        else:
+            await world.disturb(act, place, point, kind, beside=chance.random() < 0.5)
         if chance.random() < 0.3:
             await world.neon.fake.do_postponed()
         if step % 4 == 3:

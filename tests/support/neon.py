@@ -44,6 +44,32 @@ class Impatient(httpx.AsyncHTTPTransport):
             await asyncio.gather(answer, withheld, return_exceptions=True)
 
 
+class Halting(httpx.AsyncHTTPTransport):
+    """Stops at the request after so many others, before it is sent or when its answer is there, until told to
+    go on.
+    """
+
+    def __init__(self, point: int, *, sent: bool) -> None:
+        super().__init__()
+        self._left = point
+        self._sent = sent
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        is_here, self._left = self._left == 0, self._left - 1
+        if is_here and not self._sent:
+            await self._halt()
+        response = await super().handle_async_request(request)
+        if is_here and self._sent:
+            await self._halt()
+        return response
+
+    async def _halt(self) -> None:
+        self.reached.set()
+        await self.go_on.wait()
+
+
 class Unrationed:
     """Where there is no control plane to share a rate through: every turn is now."""
 
@@ -89,9 +115,10 @@ class Neon:
         key: str = API_KEY,
         patient: bool = True,
         turns: Turns = UNRATIONED,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> AsyncIterator[NeonProvider]:
         """Another process' provider, so to say."""
-        http = new_http(self.fake, self.clock, key, turns=turns, patient=patient)
+        http = new_http(self.fake, self.clock, key, turns=turns, patient=patient, transport=transport)
         provider = NeonProvider(
             NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic),
             clock=self.clock,
@@ -135,6 +162,7 @@ def new_http(
     *,
     turns: Turns = UNRATIONED,
     patient: bool = True,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> NeonHttp:
     return NeonHttp(
         ApiKey(key),
@@ -142,7 +170,7 @@ def new_http(
         base_url=fake.api_url,
         sleep=clock.sleep,
         monotonic=clock.monotonic,
-        transport=None if patient else Impatient(fake),
+        transport=transport or (None if patient else Impatient(fake)),
     )
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import math
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,49 +118,91 @@ async def lets_in(uri: ConnectionUri) -> bool:
     return True
 
 
+@dataclass(slots=True)
+class Wire:
+    """A way to a server that breaks, and stays broken."""
+
+    uri: ConnectionUri
+    left: float
+    """Messages from clients that are still carried."""
+    answered: bool
+    """Whether the server's answer to the last of them is, too."""
+    ends: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
+
+    @property
+    def broken(self) -> bool:
+        return self.left < 0
+
+    def carries(self) -> bool:
+        """Count a message."""
+        self.left -= 1
+        if self.left < 0:
+            self.cut()
+        return not self.broken
+
+    def cut(self) -> None:
+        """Nobody hears of anybody any more."""
+        self.left = -1
+        for each in self.ends:
+            each.close()
+
+
 @asynccontextmanager
-async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[ConnectionUri]:
-    """The same server through a wire that breaks after so many messages from the client: a crash at a chosen step."""
+async def wire_to(
+    server: ConnectionUri, *, messages: float = math.inf, answered: bool = True
+) -> AsyncIterator[Wire]:
+    """The same server through a wire that breaks after so many messages from clients: a crash at a chosen step.
+
+    With `answered` the last of them had its answer; else the server did as asked, and nobody heard of it.
+    """
     parts = dsn.arguments(server.reveal())
-    left = messages
-    opened: list[asyncio.StreamWriter] = []
     serving: list[asyncio.Task[None]] = []
 
-    async def forward(source: asyncio.StreamReader, target: asyncio.StreamWriter, *, counted: bool) -> None:
-        nonlocal left
-        try:
+    async def ask(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while (chunk := await source.read(65_536)) and wire.carries():
+                target.write(chunk)
+                await target.drain()
+        target.close()
+
+    async def answer(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
             while chunk := await source.read(65_536):
-                if counted:
-                    left -= 1
-                if left < 0:
+                if wire.left == 0 and not wire.answered:
+                    wire.cut()
+                if wire.broken:
                     break
                 target.write(chunk)
                 await target.drain()
-        except ConnectionError:
-            pass
-        finally:
-            target.close()
+        target.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         serving.append(cast("asyncio.Task[None]", asyncio.current_task()))
-        opened.append(writer)
+        wire.ends.append(writer)
         behind_reader, behind_writer = await asyncio.open_connection(parts["host"], parts["port"])
-        opened.append(behind_writer)
-        await asyncio.gather(
-            forward(reader, behind_writer, counted=True), forward(behind_reader, writer, counted=False)
-        )
+        wire.ends.append(behind_writer)
+        await asyncio.gather(ask(reader, behind_writer), answer(behind_reader, writer))
 
     front = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = front.sockets[0].getsockname()[1]
+    address = ConnectionUri(server.reveal().replace(f":{parts['port']}/", f":{port}/"))
+    wire = Wire(address, messages, answered)
     try:
-        yield ConnectionUri(server.reveal().replace(f":{parts['port']}/", f":{port}/"))
+        yield wire
     finally:
         front.close()
-        for each in opened:
+        for each in wire.ends:
             each.close()
         # A socket is closed by the loop's next turn, and one that was still being opened has yet to be.
         await asyncio.gather(*serving, return_exceptions=True)
-        for each in opened:
+        for each in wire.ends:
             each.close()
             with contextlib.suppress(ConnectionError):
                 await each.wait_closed()
+
+
+@asynccontextmanager
+async def cut_after(messages: int, server: ConnectionUri) -> AsyncIterator[ConnectionUri]:
+    """The same, where nobody asks what became of the wire."""
+    async with wire_to(server, messages=messages) as wire:
+        yield wire.uri

@@ -5,6 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+import httpx
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed
@@ -18,16 +21,19 @@ from agentdb_mcp.providers.neon_records import SHUT, Quota
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.services.sweeper import Sweeper
-from agentdb_mcp.store import Store
-from support.neon import Neon
+from agentdb_mcp.store import Keys, Store
+from support.neon import Halting, Neon
 from support.postgres import connected, run_sql
-from support.servers import lets_in
+from support.servers import lets_in, wire_to
 
 ADA, BEN = UserId("ada"), UserId("ben")
 LATER = (
     "UPDATE managed_database SET next_attempt_at = now(), lease_expires_at = least(lease_expires_at, now())"
 )
 """Every back-off and every lease has run out."""
+
+DUE = "UPDATE managed_database SET next_attempt_at = now()"
+"""Every back-off has run out, and no lease."""
 
 RESTED = "DELETE FROM rate_budget"
 """Nobody asked Neon for anything for a while."""
@@ -125,10 +131,49 @@ async def double(process: Process, place: WorkspaceId) -> object:
     return row and await process.neon.api.create_project({"name": f"agentdb-{row.kind}-{row.id}"})
 
 
+async def register(process: Process, place: WorkspaceId) -> object:
+    return await process.lifecycle.register_user(UserId(place))
+
+
+async def mend(process: Process, place: WorkspaceId) -> object:
+    row = await process.database_of(place)
+    return row and await process.lifecycle.mend(row.id)
+
+
+async def lose(process: Process, place: WorkspaceId) -> object:
+    """A person deletes the project in Neon's console."""
+    row = await process.database_of(place)
+    return row and row.project_id and await process.neon.api.delete_project(row.project_id)
+
+
+async def look(process: Process, _: WorkspaceId) -> object:
+    await process.reconciler.look(limit=10, unseen_seconds=0)
+    return await process.reconciler.run_due()
+
+
 async def sweep(process: Process, _: WorkspaceId) -> object:
     await process.sweeper.sweep(dry_run=False)
     return await process.reconciler.run_due()
 
+
+class Ending(StrEnum):
+    """What becomes of a process at a request."""
+
+    STOPPED = "stopped"
+    """It is told to end while it waits for the answer, and gives back what it holds."""
+    KILLED = "killed"
+    """It ends while it waits for the answer, and nobody hears of it again."""
+    KILLED_BEFORE = "killed before"
+    """The same just before it sends the request."""
+    OVERTAKEN = "overtaken"
+    """It hears the answer when its lease has run out and others have done its work, and goes on."""
+    OVERTAKEN_BEFORE = "overtaken before"
+    """The same, and only then it sends the request."""
+
+
+SENT = {Ending.STOPPED, Ending.KILLED, Ending.OVERTAKEN}
+KILLED = {Ending.KILLED, Ending.KILLED_BEFORE}
+OVERTAKEN = {Ending.OVERTAKEN, Ending.OVERTAKEN_BEFORE}
 
 STORIES: dict[str, tuple[Act, ...]] = {
     "create": (create,),
@@ -144,6 +189,9 @@ STORIES: dict[str, tuple[Act, ...]] = {
     "undelete": (create, delete, undelete),
     "delete a user": (settle_in, leave),
     "sweep": (create, double, sweep),
+    "register a user": (register,),
+    "mend": (create, mend),
+    "look": (create, lose, look),
 }
 """What leads there, and last what is disturbed."""
 
@@ -153,6 +201,7 @@ class World:
     """One user and its workspaces. Nothing here is a double but Neon."""
 
     store: Store
+    keys: Keys
     neon: Neon
     control: ConnectionUri
     places: list[WorkspaceId] = field(default_factory=list[WorkspaceId])
@@ -162,10 +211,16 @@ class World:
     """Every password there ever was."""
 
     @asynccontextmanager
-    async def process(self, store: Store | None = None, *, patient: bool = True) -> AsyncIterator[Process]:
+    async def process(
+        self,
+        store: Store | None = None,
+        *,
+        patient: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> AsyncIterator[Process]:
         """A process of its own, so to say, with a control plane it may lose."""
         theirs = store or self.store
-        async with self.neon.another(patient=patient, turns=theirs) as provider:
+        async with self.neon.another(patient=patient, turns=theirs, transport=transport) as provider:
             reconciler = Reconciler(theirs, {"neon": provider})
             lifecycle = LifecycleService(theirs, reconciler, provider="neon")
             yield Process(lifecycle, reconciler, Sweeper(theirs, {"neon": provider}), theirs, self.neon)
@@ -191,31 +246,52 @@ class World:
                     self.filled.add(place)
         return place
 
-    async def disturb(self, act: Act, place: WorkspaceId, point: int, fault: Fault) -> None:
-        """One thing goes wrong with the request after so many others."""
+    async def disturb(
+        self, act: Act, place: WorkspaceId, point: int, fault: Fault, *, beside: bool = False
+    ) -> None:
+        """One thing goes wrong with the request after so many others, of whoever sends it: with `beside` a
+        worker is at it too.
+        """
         faults = self.neon.fake.faults
         faults.skip(point)
         faults.add(fault)
         async with self.process(patient=fault is not Fault.SLOW) as process:
+            acting = asyncio.ensure_future(act(process, place))
+            if beside:
+                await self._race(acting)
             with contextlib.suppress(AgentDbError):
-                await act(process, place)
+                await acting
         faults.rules.clear()
         faults.skip(0)
 
-    async def kill(self, act: Act, place: WorkspaceId, point: int) -> None:
-        """The process ends while it waits for the answer to that request, which took effect."""
-        faults = self.neon.fake.faults
-        reached = len(faults.requests) + point + 1
-        faults.skip(point)
-        faults.add(Fault.SLOW)
-        async with self.process() as process:
-            acting = asyncio.ensure_future(act(process, place))
-            while len(faults.requests) < reached and not acting.done():  # noqa: ASYNC110 - no event to wait for
-                await asyncio.sleep(0.002)
-            acting.cancel()
-            await asyncio.wait([acting])
-        faults.rules.clear()
-        faults.skip(0)
+    async def _race(self, acting: asyncio.Future[object]) -> None:
+        """Another process takes up whatever is due, as long as that one acts."""
+        async with self.process(patient=False) as worker:
+            while not acting.done():
+                await run_sql(self.control, DUE)
+                await worker.reconciler.run_due()
+                await asyncio.sleep(0)
+
+    async def end(self, act: Act, place: WorkspaceId, point: int, ending: Ending) -> None:
+        """The process ends at that request, or is away for so long that others do its work meanwhile."""
+        halting = Halting(point, sent=ending in SENT)
+        async with wire_to(self.control) as wire:
+            theirs = await Store.open(wire.uri, self.keys)
+            async with self.process(theirs, transport=halting) as process:
+                acting = asyncio.ensure_future(act(process, place))
+                reached = asyncio.ensure_future(halting.reached.wait())
+                await asyncio.wait((acting, reached), return_when=asyncio.FIRST_COMPLETED)
+                if ending in KILLED:
+                    wire.cut()
+                elif ending in OVERTAKEN:
+                    await self.heal()
+                    halting.go_on.set()
+                    await asyncio.wait([acting])
+                for task in (acting, reached):
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, AgentDbError):
+                        await task
+            await theirs.close()
 
     async def heal(self) -> None:
         """Time passes, and workers come by: to a fixpoint, with what Neon held back in between."""
@@ -245,6 +321,7 @@ class World:
         assert {row.observed for row in gone} <= {Observed.DELETED}
         for row in live + kept:
             self._check_at_neon(row, await self.store.plan_of(row.user_id))
+        assert not [row for row in gone if row.has_credentials]
         for row in live:
             await self._check_usable(row)
         async with connected(self.control) as control:
@@ -254,9 +331,13 @@ class World:
             assert {row["user_id"] for row in budgets} == users
             owners = dict(await control.fetch("SELECT id, owner_id FROM workspace"))
             assert owners == {row.workspace_id: row.user_id for row in live if row.workspace_id}
-            assert (
-                await control.fetchval("SELECT count(*) FROM managed_database WHERE lease_token <> ''") == 0
+            at_work = "SELECT count(*) FROM managed_database WHERE lease_expires_at > now()"
+            assert await control.fetchval(at_work) == 0
+            unmetered = (
+                "SELECT count(*) FROM database_tombstone"
+                " WHERE observed_state = 'deleted' AND neon_project_id IS NOT NULL AND final_usage IS NULL"
             )
+            assert await control.fetchval(unmetered) == 0, "the last figures are recorded"
         dump = await self.store.dump()
         assert not [secret for secret in self.secrets if secret in dump + logged]
         assert "postgresql://" not in dump + logged
@@ -264,6 +345,7 @@ class World:
     def _check_at_neon(self, row: ManagedDatabase, plan: str) -> None:
         """Shut as a whole and never unlimited, or open as a whole and of the plan's size."""
         (project,) = [each for each in self.neon.projects() if each.id == row.project_id]
+        self.secrets |= {role.password for role in project.roles.values()}
         paused, wanted = row.observed is Observed.PAUSED, NEON_PROJECT_DEFAULTS[plan]
         assert Quota(**project.quota) == (SHUT if paused else wanted.quota)
         assert {each.disabled for each in project.endpoints.values()} == {paused}

@@ -1,5 +1,6 @@
 """Faults, injected into answers of the stand-in before or after their effect."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,6 +61,8 @@ class Faults:
     rules: list[_Rule] = field(default_factory=list[_Rule])
     spared: int = 0
     requests: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    messages: float = math.inf
+    """Messages to projects' PostgreSQL that are still carried; the session with the next one breaks, once."""
 
     def add(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1) -> None:
         """Let the next `times` requests of this method whose path matches (from its start) fail so."""
@@ -68,6 +71,14 @@ class Faults:
     def skip(self, count: int) -> None:
         """Leave the next `count` requests alone, whatever the rules say."""
         self.spared = count
+
+    def carries(self) -> bool:
+        """Whether a session's next message arrives; counts it."""
+        self.messages -= 1
+        if self.messages >= 0:
+            return True
+        self.messages = math.inf
+        return False
 
     def pick(self, method: str, path: str) -> Fault | None:
         """The fault for this request; counts it."""

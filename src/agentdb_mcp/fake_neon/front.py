@@ -41,6 +41,7 @@ class Front:
         backend: tuple[str, int],
         admit: Callable[[Words], Words | Refusal],
         count: Callable[[int], None],
+        carries: Callable[[], bool],
     ) -> None:
         self._tls = tls
         self._backend = backend
@@ -48,6 +49,8 @@ class Front:
         """From the start-up words of a client to those for the server behind, or a refusal."""
         self._count = count
         """Told +1 and -1 as connections come and go."""
+        self._carries = carries
+        """Asked for each message of a client's; False: the session breaks."""
         self._server: asyncio.Server | None = None
         self.backend_ports: set[int] = set()
 
@@ -110,7 +113,7 @@ class Front:
         try:
             behind_writer.write(packet)
             ways = [
-                asyncio.ensure_future(_pump(reader, behind_writer)),
+                asyncio.ensure_future(_pump(reader, behind_writer, self._carries)),
                 asyncio.ensure_future(_pump(behind_reader, writer)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -123,8 +126,10 @@ class Front:
             behind_writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, carries: Callable[[], bool] = lambda: True
+) -> None:
+    while (data := await reader.read(65_536)) and carries():
         writer.write(data)
         await writer.drain()
 

@@ -39,7 +39,7 @@ class FakeNeon:
         self.withheld = asyncio.Event()
         """Set when an answer is kept back (`Fault.SLOW`), its effect done."""
         self._http = HttpServer(self._answer)
-        self._stage = Stage(self.account, FakePostgres(admin), server_context())
+        self._stage = Stage(self.account, FakePostgres(admin), server_context(), self.faults)
         self._postponed: list[Do] = []
         self.port = 0
 

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 from agentdb_mcp.fake_neon.account import Account, why_not
+from agentdb_mcp.fake_neon.faults import Faults
 from agentdb_mcp.fake_neon.front import Front, Refusal, Words
 from agentdb_mcp.fake_neon.metering import tick_before
 from agentdb_mcp.fake_neon.postgres import FakePostgres
@@ -13,8 +14,9 @@ from agentdb_mcp.fake_neon.states import RECOVERABLE, Endpoint, Project
 class Stage:
     """Keeps what is real in step with what the account says."""
 
-    def __init__(self, account: Account, postgres: FakePostgres, tls: ssl.SSLContext) -> None:
+    def __init__(self, account: Account, postgres: FakePostgres, tls: ssl.SSLContext, faults: Faults) -> None:
         self._account = account
+        self._faults = faults
         self.postgres = postgres
         self._tls = tls
         self._fronts: dict[str, Front] = {}
@@ -37,7 +39,8 @@ class Stage:
             endpoint.connections += change
             endpoint.last_active = self._account.clock()
 
-        front = self._fronts[endpoint.id] = Front(self._tls, self.postgres.address, admit, count)
+        front = Front(self._tls, self.postgres.address, admit, count, self._faults.carries)
+        self._fronts[endpoint.id] = front
         endpoint.host = f"127.0.0.1:{await front.open()}"
 
     async def close_endpoint(self, endpoint: Endpoint) -> None:
