@@ -76,8 +76,10 @@ async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotati
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncGenerator[App]:
-    """The operator's program, on an up-to-date control plane."""
+async def open_app(settings: Settings, *, whole: bool = True) -> AsyncGenerator[App]:
+    """The operator's program, on an up-to-date control plane. Not `whole`: a missing key of Neon's is the
+    doctor's to tell of, and stops nothing else.
+    """
     from agentdb_mcp.providers import external
     from agentdb_mcp.services.doctor import Doctor
     from agentdb_mcp.services.environment import EnvironmentService
@@ -97,7 +99,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         await store.check_keys()
         if settings.delete_grace_hours is not None:
             await store.set_delete_grace(settings.delete_grace_hours)
-        providers = _providers(settings, server, store)
+        providers = _providers(settings, server, store, whole=whole)
         for provider in providers:
             stack.push_async_callback(provider.close)
         by_name = {provider.name: provider for provider in providers}
@@ -107,7 +109,7 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         access = AccessService(store, changes, server.premises(), clock=now)
         lifecycle = LifecycleService(store, reconciler, provider=settings.provider, trail=trail)
         sweeper = Sweeper(store, by_name)
-        doctor = Doctor(store, by_name, sweeper)
+        doctor = Doctor(store, by_name, sweeper, chosen=settings.provider)
         tokens = TokenService(store, now, trail=trail)
         importer = Importer(
             store, reconciler, by_name, adopt=external.adopt, external=external.NAME, trail=trail
@@ -131,12 +133,17 @@ async def open_app(settings: Settings) -> AsyncGenerator[App]:
         )
 
 
-def _providers(settings: Settings, server: Server, store: Store) -> "list[Provider]":
-    """Every place databases may lie in. Raises Misconfigured when Neon is chosen and there is no key."""
+def _providers(settings: Settings, server: Server, store: Store, *, whole: bool) -> "list[Provider]":
+    """Every place databases may lie in. Raises Misconfigured when Neon is chosen and there is no key, unless
+    what is there need not be the whole.
+    """
     from agentdb_mcp.providers.server import ServerProvider
 
     if settings.provider != "neon":
         return [ServerProvider(server.admin, name=settings.provider)]
+    own = ServerProvider(server.admin, name="server" if server.embedded is None else "local")
+    if settings.neon_api_key is None and not whole:
+        return [own]
     from agentdb_mcp.providers.neon import open_neon
     from agentdb_mcp.providers.neon_defaults import in_region
     from agentdb_mcp.providers.neon_http import BASE_URL
@@ -148,5 +155,6 @@ def _providers(settings: Settings, server: Server, store: Store) -> "list[Provid
         base_url=settings.neon_api_url or BASE_URL,
         plans=in_region(settings.neon_region),
         prefix=settings.neon_name_prefix,
+        on_record_of_others=store.on_record_of_others,
     )
-    return [neon, ServerProvider(server.admin, name="server" if server.embedded is None else "local")]
+    return [neon, own]

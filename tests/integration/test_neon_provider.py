@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,7 @@ import pytest
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed
 from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing, Unavailable
+from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.fake_neon.account import ORG_ID
 from agentdb_mcp.fake_neon.faults import BEFORE, Fault
 from agentdb_mcp.fake_neon.states import Project
@@ -485,3 +486,20 @@ async def test_no_log_line_holds_a_key_or_a_uri(neon: Neon, caplog: pytest.LogCa
     assert "request" not in secrets
     assert "neon: POST /projects" in caplog.text
     assert not [secret for secret in secrets if secret in caplog.text]
+
+
+async def test_a_project_on_anothers_record_is_not_taken_and_not_deleted_for_its_name(neon: Neon) -> None:
+    """A person gave it this database's name in Neon's console."""
+    spec = neon_spec()
+    theirs = (await neon.provider.create(neon_spec())).project_id
+    await neon.api.rename_project(theirs, f"agentdb-agent-{spec.id}")
+
+    async def on_record(_database: DatabaseId, _provider: str, projects: Sequence[str]) -> set[str]:
+        return {theirs} & set(projects)
+
+    provider = NeonProvider(neon.api, on_record_of_others=on_record)
+    ours = (await provider.create(spec)).project_id
+    assert ours != theirs
+    await provider.create(replace(spec, project_id=ours))
+    await provider.delete(spec, ours)
+    assert [each.id for each in neon.projects()] == [theirs]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agentdb_mcp import dsn
 from agentdb_mcp.core.databases import Imported, ManagedDatabase
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri, KeyText
@@ -66,6 +67,83 @@ async def test_a_sealed_value_that_was_changed_is_found_and_mended_by_new_creden
         assert await lets_in(uri)
 
 
+@pytest.mark.parametrize("column", ["neon_project_id", "reader_connection_uri"])
+async def test_a_row_that_lost_a_part_is_made_whole(
+    store: Store, neon: Neon, shared: ManagedDatabase, control_uri: ConnectionUri, column: str
+) -> None:
+    await run_sql(
+        control_uri,
+        f"UPDATE user_global_database SET {column} = NULL, next_attempt_at = now() - interval '1 hour'",
+    )
+    assert await codes(store, neon) == ["overdue"]
+    assert (await Reconciler(store, {"neon": neon.provider}).run_due()).done == 1
+    assert await codes(store, neon) == []
+    (row,) = await store.list_databases(ADA)
+    assert row.project_id == shared.project_id
+    assert [each.id for each in neon.projects()] == [shared.project_id]
+
+
+async def test_two_rows_of_one_project_are_found_and_the_edited_one_finds_its_own_again(
+    store: Store, neon: Neon, lifecycle: LifecycleService, shared: ManagedDatabase, control_uri: ConnectionUri
+) -> None:
+    other = (await lifecycle.create_workspace(WorkspaceId("shop"), ADA)).database
+    await run_sql(control_uri, f"UPDATE workspace_database SET neon_project_id = '{shared.project_id}'")
+    assert await codes(store, neon) == ["project_shared"]
+    assert (await lifecycle.mend(other.id)).pending == "project_shared"
+    assert await codes(store, neon) == ["project_shared"]
+    await run_sql(control_uri, "UPDATE workspace_database SET neon_project_id = NULL")
+    assert (await lifecycle.mend(other.id)).database.project_id == other.project_id
+    assert await codes(store, neon) == []
+
+
+async def test_a_project_without_a_compute_is_found_and_mended_when_it_has_one_again(
+    store: Store, neon: Neon, lifecycle: LifecycleService, shared: ManagedDatabase
+) -> None:
+    (project,) = neon.projects()
+    taken = dict(project.endpoints)
+    project.endpoints.clear()
+    assert (await lifecycle.mend(shared.id)).pending == "compute_missing"
+    assert await codes(store, neon) == ["compute_missing"]
+    project.endpoints |= taken
+    assert (await lifecycle.mend(shared.id)).pending is None
+    assert await codes(store, neon) == []
+
+
+async def test_what_a_person_shut_in_neons_console_is_opened_by_a_resume(
+    neon: Neon, lifecycle: LifecycleService, shared: ManagedDatabase
+) -> None:
+    (project,) = neon.projects()
+    for endpoint in project.endpoints.values():
+        endpoint.disabled = True
+    neon.fake.account.set_quota(project, {"active_time_seconds": 1})
+    assert (await lifecycle.resume(shared.id)).pending is None
+    assert not any(endpoint.disabled for endpoint in project.endpoints.values())
+    assert project.quota.get("active_time_seconds") != 1
+
+
+async def test_what_was_lost_for_good_is_made_anew_and_empty_when_its_record_is_cleared(
+    store: Store, neon: Neon, lifecycle: LifecycleService, shared: ManagedDatabase, control_uri: ConnectionUri
+) -> None:
+    await neon.api.delete_project(shared.project_id or "")
+    await neon.clock.sleep(8 * 24 * 3600)
+    assert (await lifecycle.mend(shared.id)).pending == "database_not_found"
+    assert "database_not_found" in await codes(store, neon)
+    await run_sql(control_uri, "UPDATE user_global_database SET neon_project_id = NULL")
+    assert (await lifecycle.mend(shared.id)).pending is None
+    assert await codes(store, neon) == []
+
+
+async def test_a_provider_without_its_key_is_told_of_beside_everything_else(
+    store: Store, shared: ManagedDatabase, control_uri: ConnectionUri
+) -> None:
+    await run_sql(control_uri, "UPDATE user_global_database SET writer_connection_uri = 'x'")
+    found = await Doctor(store, {}, Sweeper(store, {}), chosen="neon").examine()
+    assert [(each.subject, each.code) for each in found] == [
+        (f"database {shared.id}", "ciphertext_invalid"),
+        ("provider neon", "settings_invalid"),
+    ]
+
+
 async def test_a_key_that_is_not_here_is_found(
     neon: Neon, shared: ManagedDatabase, control_uri: ConnectionUri
 ) -> None:
@@ -124,5 +202,6 @@ async def test_a_trail_that_the_serving_role_could_change_is_found(
 ) -> None:
     database = control_uri.reveal().rpartition("/")[2]
     above = ConnectionUri(admin_uri.reveal().replace("/postgres?", f"/{database}?"))
-    await run_sql(above, f'ALTER FUNCTION agentdb_audit.append OWNER TO "{database}"')
+    serving = dsn.arguments(control_uri.reveal())["user"]
+    await run_sql(above, f'ALTER FUNCTION agentdb_audit.append OWNER TO "{serving}"')
     assert await codes(store, neon) == ["audit_changeable"]

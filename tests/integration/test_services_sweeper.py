@@ -175,12 +175,56 @@ async def test_a_project_renamed_by_a_person_gets_its_name_back(
     assert (shared.project_id, Plight.MISSING) not in plights(await sweeper.sweep(dry_run=False))
 
 
-async def test_a_project_in_use_that_bears_our_mark_is_left_to_people(
-    neon: Neon, sweeper: Sweeper, shared: ManagedDatabase
+async def test_a_project_on_record_is_kept_whatever_it_is_named_and_gets_its_name_back(
+    neon: Neon, sweeper: Sweeper, reconciler: Reconciler, lifecycle: LifecycleService, shared: ManagedDatabase
 ) -> None:
-    await neon.api.rename_project(shared.project_id or "", f"agentdb-deleted-{shared.id}")
-    assert plights(await sweeper.sweep(dry_run=False)) == [(shared.project_id, Plight.RENAMED)]
-    assert len(neon.projects()) == 1
+    """Our mark, another database's name, the name of one that was deleted: a person wrote it there."""
+    gone = (await lifecycle.create_workspace(WorkspaceId("gone"), ADA)).database
+    await lifecycle.delete_workspace(WorkspaceId("gone"), ADA)
+    other = (await lifecycle.create_workspace(RESEARCH, ADA)).database
+    for name in (f"deleted-{shared.id}", f"agent-{other.id}", f"agent-{gone.id}"):
+        await neon.api.rename_project(shared.project_id or "", f"agentdb-{name}")
+        (finding,) = (await sweeper.sweep(dry_run=False, patient=False)).findings
+        assert (finding.plight, finding.database_id) == (Plight.RENAMED, shared.id)
+        assert (await reconciler.run_due()).failed == ()
+        assert {each.id: each.name for each in neon.projects()} == {
+            shared.project_id: f"agentdb-global-{shared.id}",
+            other.project_id: f"agentdb-agent-{other.id}",
+        }
+        assert plights(await sweeper.sweep(dry_run=False)) == []
+
+
+async def test_what_a_row_of_another_provider_speaks_of_is_left_to_people(
+    neon: Neon,
+    sweeper: Sweeper,
+    lifecycle: LifecycleService,
+    shared: ManagedDatabase,
+    control_uri: ConnectionUri,
+) -> None:
+    await lifecycle.create_workspace(RESEARCH, ADA)
+    await run_sql(control_uri, "UPDATE user_global_database SET provider = 'elsewhere'")
+    assert plights(await sweeper.sweep(dry_run=False, patient=False)) == [(shared.project_id, Plight.STRAY)]
+    assert len(neon.projects()) == 2
+
+
+async def test_a_record_that_names_anothers_project_costs_neither_a_project(
+    neon: Neon,
+    sweeper: Sweeper,
+    lifecycle: LifecycleService,
+    shared: ManagedDatabase,
+    control_uri: ConnectionUri,
+) -> None:
+    other = (await lifecycle.create_workspace(RESEARCH, ADA)).database
+    await run_sql(control_uri, f"UPDATE workspace_database SET neon_project_id = '{shared.project_id}'")
+    assert plights(await sweeper.sweep(dry_run=False, patient=False)) == []
+    for each in (other, shared):
+        assert (await lifecycle.mend(each.id)).pending == "project_shared"
+    assert (await lifecycle.delete_workspace(RESEARCH, ADA)).waiting == 1
+    assert {each.id for each in neon.projects()} == {shared.project_id, other.project_id}
+    await run_sql(control_uri, "UPDATE database_tombstone SET neon_project_id = NULL")
+    assert (await lifecycle.delete_workspace(RESEARCH, ADA)).waiting == 0
+    assert (await lifecycle.mend(shared.id)).pending is None
+    assert [each.id for each in neon.projects()] == [shared.project_id]
 
 
 async def test_on_a_server_only_this_installations_databases_are_swept(

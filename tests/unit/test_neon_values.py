@@ -143,10 +143,14 @@ def test_retry_after_is_read_in_both_forms(headers: dict[str, str], seconds: flo
     ],
 )
 def test_a_refusal_is_sorted_by_who_can_act(status: int, code: str, kind: type[Exception], ours: str) -> None:
-    error = refusal(status, code, "request-1")
+    error = refusal(status, code, "request-1", "/projects/old-leaf-1")
     assert isinstance(error, kind)
     assert isinstance(error, Misconfigured | Missing)
     assert error.code == ours
+
+
+def test_a_listing_that_is_not_there_is_an_organization_that_neon_does_not_know() -> None:
+    assert refusal(404, "", "request-1", "/projects").code == "settings_invalid"
 
 
 def test_no_address_reaches_the_log() -> None:

@@ -25,7 +25,7 @@ Key = Annotated[
     typer.Option("--idempotency-key", help="Your own name for this call: with it, the call counts once."),
 ]
 
-FINISHES: Final = "`agentdb reconcile` finishes it"
+FINISHES: Final = "`agentdb reconcile` tries again, `agentdb doctor` says what is in the way"
 
 
 def settings_of_environment() -> "Settings":
@@ -38,12 +38,12 @@ def settings_of_environment() -> "Settings":
     return settings
 
 
-def run(work: "Callable[[App], Awaitable[T]]") -> T:
+def run(work: "Callable[[App], Awaitable[T]]", *, whole: bool = True) -> T:
     """Open the application, do one thing, close it."""
     from agentdb_mcp.app import open_app
 
     async def inside() -> T:
-        async with open_app(settings_of_environment()) as app:
+        async with open_app(settings_of_environment(), whole=whole) as app:
             return await work(app)
 
     return asyncio.run(inside())
@@ -53,12 +53,13 @@ def do(
     key: str | None, asked: Sequence[str], work: "Callable[[App], Awaitable[T]]", say: Callable[[T], str]
 ) -> None:
     """Do one thing and print what came of it; repeated with its key, print what came of it then."""
+    from agentdb_mcp.services.audit import OPERATOR
 
     async def once(app: "App") -> str:
         async def act() -> dict[str, str]:
             return {"said": say(await work(app))}
 
-        answer, _ = await app.once.call(key, {"command": list(asked)}, act)
+        answer, _ = await app.once.call(OPERATOR, key, {"command": list(asked)}, act)
         return answer["said"]
 
     print(run(once))

@@ -24,7 +24,7 @@ async def sweep_and_tell(app: "App", *, dry_run: bool, at_once: bool, as_json: b
         for database_id, code in failed:
             print(f"  {database_id}: {code}")
     left = dry_run or any(
-        each.error or each.spared_until or each.plight is Plight.RENAMED for each in swept.findings
+        each.error or each.spared_until or each.plight is Plight.STRAY for each in swept.findings
     )
     return not swept.unjudged and not failed and not (left and swept.findings)
 
@@ -40,7 +40,7 @@ def _tell(swept: Sweep, *, dry_run: bool) -> None:
 
 
 def _deed(finding: Finding, *, dry_run: bool) -> str:
-    if finding.plight is Plight.RENAMED:
+    if finding.plight is Plight.STRAY:
         return "left to you"
     if dry_run:
         return "nothing was done: this is a dry run"

@@ -17,7 +17,7 @@ upkeep = typer.Typer()
 @upkeep.command()
 def reconcile(*, as_json: AsJson = False) -> None:
     """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
-    outcome = run(lambda app: app.reconciler.run_due())
+    outcome = run(lambda app: app.reconciler.run_now())
     if as_json:
         print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
     else:
@@ -55,7 +55,7 @@ def sweep(
 @upkeep.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Say what is wrong, and the way out of each. Changes nothing."""
-    ailments = run(lambda app: app.doctor.examine())
+    ailments = run(lambda app: app.doctor.examine(), whole=False)
     for each in ailments:
         print(
             json.dumps(asdict(each))

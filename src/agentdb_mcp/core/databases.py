@@ -84,6 +84,11 @@ class ManagedDatabase:
     kept: bool = False
     """Wanted gone, and for now still at the provider, paused."""
 
+    @property
+    def is_over(self) -> bool:
+        """Wanted gone, and gone."""
+        return self.desired is Desired.DELETED and self.observed is Observed.DELETED
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSpec:

@@ -168,6 +168,8 @@ class Misconfigured(AgentDbError):
             "policy_invalid",
             "provider_limit_reached",
             "provider_refused",
+            "project_shared",
+            "compute_missing",
             "postgres_binaries_missing",
             "data_directory_invalid",
         }

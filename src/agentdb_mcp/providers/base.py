@@ -1,5 +1,6 @@
 """Where databases come from. Three implementations ship: embedded, a server of one's own, Neon."""
 
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -28,6 +29,10 @@ class Census:
 
     owned: tuple[Owned, ...]
     complete: bool
+
+
+OnRecord = Callable[[DatabaseId, str, Sequence[str]], Awaitable[Collection[str]]]
+"""Which of these projects of a provider's the control plane has on record for another than that database."""
 
 
 class Provider(Protocol):

@@ -12,18 +12,18 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from agentdb_mcp.core.databases import DatabaseSpec, Observed, Provisioned
-from agentdb_mcp.core.errors import Missing, Unavailable
+from agentdb_mcp.core.errors import Unavailable
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
 from agentdb_mcp.core.usage import Usage
-from agentdb_mcp.providers.base import Census, Owned
+from agentdb_mcp.providers.base import Census, OnRecord, Owned
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_defaults import DATABASE, NEON_PROJECT_DEFAULTS, OWNER, ProjectDefaults
 from agentdb_mcp.providers.neon_http import BASE_URL, NeonHttp
 from agentdb_mcp.providers.neon_names import ProjectNames
 from agentdb_mcp.providers.neon_rate import Turns
 from agentdb_mcp.providers.neon_records import SHUT, Created, Endpoint, Project, Projects
-from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, key_missing
+from agentdb_mcp.providers.neon_refusals import Gone, OutcomeUnknown, compute_missing, key_missing
 from agentdb_mcp.providers.neon_roles import furnish
 from agentdb_mcp.providers.neon_usage import LAG
 
@@ -45,8 +45,10 @@ class NeonProvider:
         plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
         prefix: str = PREFIX,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_record_of_others: OnRecord | None = None,
     ) -> None:
         self._api = api
+        self._on_record_of_others = on_record_of_others
         self._plans = plans
         self._clock = clock
         self._names = ProjectNames(prefix)
@@ -214,7 +216,7 @@ class NeonProvider:
     async def _recover_or_make(self, spec: DatabaseSpec) -> Created | None:
         """None: it was brought back, or it is not known whether it was made."""
         name = self._names.of(spec)
-        for deleted in self._ours(await self._api.projects(name, recoverable=True), name):
+        for deleted in await self._ours(spec, await self._api.projects(name, recoverable=True), name):
             await self._api.recover_project(deleted.id)
             return None
         # Never a second POST in one call: the first may still be under way. The next call looks first.
@@ -242,15 +244,20 @@ class NeonProvider:
         listing = await self._api.projects(spec.id)
         if not listing.complete:
             raise Unavailable("provider_unavailable", "Neon could not list all projects.")
-        return self._ours(listing, self._names.of(spec), self._names.marked(spec.id))
+        return await self._ours(spec, listing, self._names.of(spec), self._names.marked(spec.id))
 
     def _live(self, spec: DatabaseSpec, found: list[Project]) -> list[Project]:
         """Those of them that nobody began to delete."""
         return [each for each in found if each.name == self._names.of(spec)]
 
-    def _ours(self, listing: Projects, *names: str) -> list[Project]:
-        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one."""
+    async def _ours(self, spec: DatabaseSpec, listing: Projects, *names: str) -> list[Project]:
+        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one. What
+        another database has on record is that one's, whatever a person named it.
+        """
         found = [each for each in listing.items if each.name in names and self._is_of_our_organization(each)]
+        if found and self._on_record_of_others is not None:
+            others = await self._on_record_of_others(spec.id, self.name, [each.id for each in found])
+            found = [each for each in found if each.id not in others]
         return sorted(found, key=lambda each: (each.created_at or _UNDATED, each.id))
 
     def _is_of_our_organization(self, project: Project) -> bool:
@@ -259,11 +266,7 @@ class NeonProvider:
     async def _endpoints(self, project_id: str) -> tuple[Endpoint, ...]:
         endpoints = await self._api.endpoints(project_id)
         if not endpoints:
-            raise Missing(
-                "database_not_found",
-                "The Neon project has no compute any more.",
-                "Somebody deleted it at Neon: add one to the project's default branch there.",
-            )
+            raise compute_missing()
         return endpoints
 
     def _plan(self, spec: DatabaseSpec) -> ProjectDefaults:
@@ -278,6 +281,7 @@ def open_neon(
     base_url: str = BASE_URL,
     plans: Mapping[str, ProjectDefaults] = NEON_PROJECT_DEFAULTS,
     prefix: str = PREFIX,
+    on_record_of_others: OnRecord | None = None,
 ) -> NeonProvider:
     """The provider for an operator's key. Raises Misconfigured("settings_invalid") when there is none.
 
@@ -285,8 +289,8 @@ def open_neon(
     """
     if key is None:
         raise key_missing()
-    http = NeonHttp(key, turns, base_url=base_url)
-    return NeonProvider(NeonApi(http, org_id=org_id), plans=plans, prefix=prefix)
+    api = NeonApi(NeonHttp(key, turns, base_url=base_url), org_id=org_id)
+    return NeonProvider(api, plans=plans, prefix=prefix, on_record_of_others=on_record_of_others)
 
 
 def _state(project: Project, endpoints: tuple[Endpoint, ...]) -> Observed:

@@ -153,7 +153,7 @@ class NeonHttp:
             pause = retry_after(response.headers) or 0.0
             return _Later(pause, hold=(pause or 1.0) if status == 429 else 0.0)
         if 400 <= status < 500:
-            return refusal(status, error.text("code"), request_id)
+            return refusal(status, error.text("code"), request_id, path)
         return _Later() if method == "GET" else OutcomeUnknown()
 
     def _lost(

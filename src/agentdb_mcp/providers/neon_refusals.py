@@ -54,8 +54,23 @@ def key_missing() -> Misconfigured:
     return Misconfigured("settings_invalid", "Neon is chosen, and NEON_API_KEY is not set.", _KEYS)
 
 
-def refusal(status: int, code: str, request_id: str) -> AgentDbError:
+def compute_missing() -> Misconfigured:
+    """A project without a compute opens for nobody; making one is left to people, who took it away."""
+    return Misconfigured(
+        "compute_missing",
+        "The Neon project has no compute any more: somebody deleted it at Neon.",
+        "Its data is there. Add a compute to the project's default branch, then: agentdb database mend ID.",
+    )
+
+
+def refusal(status: int, code: str, request_id: str, path: str) -> AgentDbError:
     """The error for a status of 4xx. `code` is Neon's and often empty."""
+    if status == 404 and path == "/projects":
+        return Misconfigured(
+            "settings_invalid",
+            "Neon does not know the organization under this key.",
+            "Check AGENTDB_NEON_ORGANIZATION, and that NEON_API_KEY is of that organization.",
+        )
     if status == 404:
         return Gone()
     if status == 401:

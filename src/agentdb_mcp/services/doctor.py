@@ -3,11 +3,12 @@
 docs/how-to/mend.md says more about each; a test compares the two.
 """
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed
+from agentdb_mcp.core.databases import ManagedDatabase
 from agentdb_mcp.core.errors import AgentDbError, Misconfigured, Missing
 from agentdb_mcp.providers.base import Provider
 from agentdb_mcp.services.sweeper import Sweeper
@@ -20,13 +21,18 @@ WAYS_OUT: Final[Mapping[str, str]] = {
     "ciphertext_invalid": "Restore the row from a backup, or make new credentials: agentdb database mend ID.",
     "encryption_key_unknown": "Add the key to AGENTDB_OLD_ENCRYPTION_KEYS. When it is lost for good:"
     " agentdb database mend ID.",
-    "database_not_found": "Check that NEON_API_KEY is of the right organization. If the project was deleted"
-    " more than 7 days ago its data is lost: delete the workspace.",
+    "database_not_found": "Check that NEON_API_KEY is of the right organization; then agentdb database"
+    " mend ID, which also looks for its name. When it is lost for good: docs/how-to/mend.md.",
+    "project_shared": "The project's name at the provider tells whose it is. The other row was edited:"
+    " set its neon_project_id to NULL, then agentdb database mend ID.",
+    "compute_missing": "Its data is there: add a compute to the project's default branch in Neon's console,"
+    " then agentdb database mend ID.",
     "provider_unavailable": "It is tried again by itself. If it lasts, look at the provider.",
     "provider_limit_reached": "Delete what is not needed, or raise the limit with the provider.",
     "provider_refused": "The log of the process that tried has the reason: check region and sizes.",
-    "settings_invalid": "Check NEON_API_KEY, AGENTDB_PROVIDER and AGENTDB_CONTROL_URL of this process.",
-    "overdue": "Nobody takes it up: leave an `agentdb worker` running, or run `agentdb reconcile`.",
+    "settings_invalid": "Check NEON_API_KEY, AGENTDB_NEON_ORGANIZATION, AGENTDB_PROVIDER and"
+    " AGENTDB_CONTROL_URL of this process.",
+    "overdue": "Leave an `agentdb worker` running, or run `agentdb reconcile`.",
     "not_imported": "Import its line again, with a URI that works; or delete its workspace or user.",
     "orphan": "agentdb sweep sets it right; agentdb sweep --dry-run says what it would do.",
     "audit_changeable": "A superuser gives the trail an owner of its own, once: docs/explanation/audit.md.",
@@ -52,9 +58,13 @@ class Ailment:
 class Doctor:
     """Looks at every row, every sealed value and every provider."""
 
-    def __init__(self, store: Store, providers: Mapping[str, Provider], sweeper: Sweeper) -> None:
+    def __init__(
+        self, store: Store, providers: Mapping[str, Provider], sweeper: Sweeper, *, chosen: str | None = None
+    ) -> None:
+        """`chosen`: where new databases are to be made, which may not be set up here."""
         self._store = store
         self._providers = providers
+        self._chosen = chosen
         self._sweeper = sweeper
 
     async def examine(self) -> list[Ailment]:
@@ -63,20 +73,22 @@ class Doctor:
         overdue = await self._store.overdue(OVERDUE_SECONDS)
         return [
             *[each for row in rows for each in await self._row(row)],
-            *(_ailment(f"database {each}", "overdue", "waits, and nobody took it up") for each in overdue),
+            *_shared(rows),
+            *(
+                _ailment(f"database {each}", "overdue", "not as wanted, and nobody is at it")
+                for each in overdue
+            ),
+            *self._absent(rows),
             *[each for name in self._providers for each in await self._provider(name)],
             *await self._trail(),
         ]
 
     async def _row(self, row: ManagedDatabase) -> list[Ailment]:
         found = list[Ailment]()
-        if row.provider not in self._providers and row.ownership_type == "platform" and not _is_over(row):
-            words = f"its provider '{row.provider}' is not set up here"
-            found.append(_ailment(_subject(row), "settings_invalid", words))
-        if row.last_error is not None:
-            words = f"failed {row.attempts} times; it is wanted {row.desired}"
+        if row.last_error is not None and row.last_error != "project_shared":  # told of once, of both
+            words = f"failed{_times(row.attempts)}; it is wanted {row.desired}"
             found.append(_ailment(_subject(row), row.last_error, words))
-        if row.ownership_type == "user" and not row.has_credentials and not _is_over(row):
+        if row.ownership_type == "user" and not row.has_credentials and not row.is_over:
             words = "a user's own database, and it could not be opened when it was imported"
             found.append(_ailment(_subject(row), "not_imported", words))
         if row.kept and row.protected:
@@ -89,6 +101,17 @@ class Doctor:
         except (Misconfigured, Missing) as error:
             return [_ailment(_subject(row), error.code, error.message)]
         return []
+
+    def _absent(self, rows: Sequence[ManagedDatabase]) -> list[Ailment]:
+        """Providers that this process cannot reach for want of settings."""
+        there = Counter(row.provider for row in rows if row.ownership_type == "platform" and not row.is_over)
+        names = there.keys() | ({self._chosen} if self._chosen else set())
+        return [
+            _ailment(
+                f"provider {name}", "settings_invalid", f"not set up here; {there[name]} databases are there"
+            )
+            for name in sorted(names - self._providers.keys())
+        ]
 
     async def _trail(self) -> list[Ailment]:
         if not await self._store.audit_is_changeable():
@@ -118,5 +141,23 @@ def _subject(row: ManagedDatabase) -> str:
     return f"database {row.id}"
 
 
-def _is_over(row: ManagedDatabase) -> bool:
-    return row.desired is Desired.DELETED and row.observed is Observed.DELETED
+def _times(attempts: int) -> str:
+    """Not told where what is wanted has changed since, and it was not tried again."""
+    return {0: "", 1: " once"}.get(attempts, f" {attempts} times")
+
+
+def _shared(rows: Sequence[ManagedDatabase]) -> list[Ailment]:
+    """Projects that the rows of several databases name."""
+    holders = defaultdict[tuple[str, str], list[ManagedDatabase]](list)
+    for row in rows:
+        if row.project_id is not None and not row.is_over:
+            holders[row.provider, row.project_id].append(row)
+    return [
+        _ailment(f"{provider} {project_id}", "project_shared", f"named by databases {_ids(sharing)}")
+        for (provider, project_id), sharing in holders.items()
+        if len(sharing) > 1
+    ]
+
+
+def _ids(rows: Sequence[ManagedDatabase]) -> str:
+    return " and ".join(row.id for row in rows)

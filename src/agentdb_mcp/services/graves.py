@@ -10,7 +10,7 @@ from agentdb_mcp.core.errors import Missing
 from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
 from agentdb_mcp.services.leasing import BUSY_POLL_SECONDS, LEASE_SECONDS, busy, held, lost
-from agentdb_mcp.services.steps import provider_of
+from agentdb_mcp.services.steps import check_record, provider_of
 from agentdb_mcp.store import Store
 
 TOMBSTONE_DAYS: Final = 90
@@ -93,5 +93,6 @@ class Graves:
 
     async def _reclaimed(self, database: ManagedDatabase) -> bool:
         provider = provider_of(self._providers, database)
+        await check_record(self._store, database)
         spec = DatabaseSpec(database.id, database.kind, project_id=database.project_id)
         return await provider.reclaim(spec, database.project_id or "")

@@ -24,16 +24,18 @@ class OnceOnly:
         self._store = store
 
     async def call(
-        self, key: str | None, asked: Mapping[str, Any], act: Callable[[], Awaitable[Answer]]
+        self, caller: str, key: str | None, asked: Mapping[str, Any], act: Callable[[], Awaitable[Answer]]
     ) -> tuple[Answer, bool]:
         """The answer, and whether it is one from before. Without a key the call is simply made.
 
+        Keys are each caller's own, and `caller` is a word: two of them never meet under one.
         Raises Invalid("idempotency_conflict") for a key that stands for something else, and
         Denied("rate_limited") while the first call is under way. A call that fails frees its key.
         """
         if key is None:
             return await act(), False
         _check_key(key)
+        key = f"{caller} {key}"
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
         before = await self._store.begin_call(key, digest)
         if before is None:

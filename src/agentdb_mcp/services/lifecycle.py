@@ -167,8 +167,15 @@ class LifecycleService:
 
     @recorded
     async def resume(self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR) -> Receipt:
-        """Take one reason for a pause back. While there are others the database stays paused."""
-        return await self._paused_or_not(await self._store.resume(database_id, reason))
+        """Take one reason for a pause back. While there are others the database stays paused.
+
+        What an operator resumes is looked at again, also where it was not paused: somebody may have shut it
+        at the provider.
+        """
+        database = await self._store.resume(database_id, reason)
+        if database is not None and reason is PauseReason.OPERATOR:
+            await self._store.doubt([database_id])
+        return await self._paused_or_not(database)
 
     @recorded
     async def mend(self, database_id: DatabaseId) -> Receipt:

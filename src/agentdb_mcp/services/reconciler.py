@@ -23,7 +23,7 @@ from agentdb_mcp.core.ids import DatabaseId
 from agentdb_mcp.providers.base import Provider
 from agentdb_mcp.services.graves import Graves
 from agentdb_mcp.services.leasing import BUSY_POLL_SECONDS, LEASE_SECONDS, busy, held
-from agentdb_mcp.services.steps import next_action, provider_of, take
+from agentdb_mcp.services.steps import check_record, next_action, provider_of, take
 from agentdb_mcp.store import Store
 
 STEP_SECONDS: Final = 100.0
@@ -89,6 +89,11 @@ class Reconciler:
         except BaseExceptionGroup as errors:  # the control plane's: each lane has the same to say
             raise errors.exceptions[0] from None
         return Outcome(sum(lane.result() for lane in lanes), tuple(failed))
+
+    async def run_now(self) -> Outcome:
+        """The same, and what failed before waits no longer: whoever asks may have mended why it failed."""
+        await self._store.end_waits()
+        return await self.run_due()
 
     async def look(self, *, limit: int, unseen_seconds: float = UNSEEN_SECONDS) -> int:
         """Look at up to `limit` databases that are as wanted and long unseen, and record what is there.
@@ -207,6 +212,7 @@ class Reconciler:
 
     async def _act(self, database: ManagedDatabase, lease: Lease) -> tuple[str, ...]:
         provider, spec = provider_of(self._providers, database), await self._spec(database)
+        await check_record(self._store, database)
         try:
             async with held(self._store, database.id, lease), asyncio.timeout(self._step_seconds):
                 if next_action(database) is Action.DELETE:

@@ -13,6 +13,7 @@ from agentdb_mcp.core.databases import (
 )
 from agentdb_mcp.core.errors import Misconfigured, Missing, Unavailable
 from agentdb_mcp.providers.base import Provider
+from agentdb_mcp.store import Store
 
 
 def next_action(database: ManagedDatabase) -> Action | None:
@@ -65,6 +66,19 @@ async def _pause(provider: Provider, spec: DatabaseSpec, database: ManagedDataba
             return await provider.create(spec)
         await provider.pause(spec, handle)
     return Observed.PAUSED
+
+
+async def check_record(store: Store, database: ManagedDatabase) -> None:
+    """A row that was edited by hand may name another database's project: neither is touched until that is
+    mended. Raises Misconfigured("project_shared").
+    """
+    project_id = database.project_id
+    if project_id and await store.on_record_of_others(database.id, database.provider, [project_id]):
+        raise Misconfigured(
+            "project_shared",
+            "The rows of two databases name the same project.",
+            "docs/how-to/mend.md says how to tell whose it is.",
+        )
 
 
 def _handle(database: ManagedDatabase) -> str:

@@ -26,7 +26,8 @@ class Plight(StrEnum):
     DOUBLE = "its database has another one: delete it"
     UNDEAD = "its database was deleted: delete it"
     MISSING = "recorded, and not at the provider under its name: look again, and make, recover or rename it"
-    RENAMED = "in use, and named as if we had deleted it: give it its name back at the provider"
+    RENAMED = "in use, under a name that is not its own: give it its name back"
+    STRAY = "its row names another provider: set the row's provider right"
 
 
 NOTICE: Final = timedelta(days=1)
@@ -35,8 +36,21 @@ NOTICE: Final = timedelta(days=1)
 DISCARDED = frozenset({Plight.NOBODYS, Plight.DOUBLE})
 """Deleted at the provider. The others are left to the reconciler, or to people."""
 
-DOUBTED = frozenset({Plight.UNDEAD, Plight.MISSING})
+DOUBTED = frozenset({Plight.UNDEAD, Plight.MISSING, Plight.RENAMED})
 """Their rows are no longer believed, so that the reconciler sets them right."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What the control plane says of one provider."""
+
+    rows: Mapping[DatabaseId, ManagedDatabase]
+    holders: Mapping[str, tuple[ManagedDatabase, ...]]
+    """Project -> the rows that have it on record, but for those whose database is gone. What people named it
+    says nothing against that.
+    """
+    strays: frozenset[DatabaseId]
+    """Databases whose rows name another provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +90,28 @@ class Sweeper:
         """
         findings, unjudged = list[Finding](), list[str]()
         for provider in self._providers.values() if only is None else [self._providers[only]]:
-            before = await self._rows(provider)
+            before = (await self._record(provider)).rows
             census = await provider.census()
-            rows = await self._rows(provider)
-            if reason := _why_not(census, rows):
+            record = await self._record(provider)
+            if reason := _why_not(census, record):
                 unjudged.append(f"{provider.name}: {reason}")
                 continue
-            kept = {key: row for key, row in rows.items() if before.get(key) == row}
-            found = [*_unwanted(provider.name, census.owned, rows), *_missing(census.owned, kept)]
+            kept = {key: row for key, row in record.rows.items() if before.get(key) == row}
+            found = [*_unwanted(provider.name, census.owned, record), *_missing(census.owned, kept)]
             if not dry_run:
                 spared = await self._spare(provider, found) if patient else found
                 found = await self._act(provider, census.owned, spared)
             findings += found
         return Sweep(tuple(findings), tuple(unjudged))
 
-    async def _rows(self, provider: Provider) -> dict[DatabaseId, ManagedDatabase]:
+    async def _record(self, provider: Provider) -> _Record:
         rows = await self._store.list_databases(None)
-        return {row.id: row for row in rows if row.provider == provider.name}
+        theirs = {row.id: row for row in rows if row.provider == provider.name}
+        holders = dict[str, tuple[ManagedDatabase, ...]]()
+        for row in theirs.values():
+            if row.project_id is not None and not row.is_over:
+                holders[row.project_id] = (*holders.get(row.project_id, ()), row)
+        return _Record(theirs, holders, frozenset(row.id for row in rows) - theirs.keys())
 
     async def _spare(self, provider: Provider, found: list[Finding]) -> list[Finding]:
         nobodys = [each.project_id for each in found if each.plight is Plight.NOBODYS]
@@ -116,15 +135,20 @@ class Sweeper:
         ]
 
 
-def _why_not(census: Census, rows: Mapping[DatabaseId, ManagedDatabase]) -> str:
+def _why_not(census: Census, record: _Record) -> str:
     """Why this census proves nothing; empty when it does. A wrong key, or the control plane of another
     installation, must not cost anybody a database.
     """
     if not census.complete:
         return "it could not list everything"
-    recorded = {key for key, row in rows.items() if _is_recorded(row)}
-    known, there = sum(owned.database_id in rows for owned in census.owned), len(census.owned)
-    if known * 2 < there:
+    recorded = {key for key, row in record.rows.items() if _is_recorded(row)}
+    known = sum(
+        owned.database_id in record.rows
+        or owned.database_id in record.strays
+        or owned.project_id in record.holders
+        for owned in census.owned
+    )
+    if known * 2 < (there := len(census.owned)):
         return f"the control plane knows {known} of the {there} that are there; is it the right one?"
     if recorded and not census.owned:
         return f"it shows none of the {len(recorded)} that are recorded; is it the right key?"
@@ -146,28 +170,42 @@ async def _discarded(provider: Provider, owned: Owned, finding: Finding) -> Find
     return finding
 
 
-def _unwanted(
-    provider: str, owned: tuple[Owned, ...], rows: Mapping[DatabaseId, ManagedDatabase]
-) -> list[Finding]:
-    there = {each.project_id for each in owned}
-    judged = [(each, _judge(each, rows.get(each.database_id), there)) for each in owned]
+def _unwanted(provider: str, owned: tuple[Owned, ...], record: _Record) -> list[Finding]:
+    there = {each.project_id: each for each in owned}
+    judged = [
+        (each.project_id, *_of_holders(each, holders))
+        if (holders := record.holders.get(each.project_id))
+        else (each.project_id, each.database_id, _of_name(each, record, there))
+        for each in owned
+    ]
     return [
-        Finding(provider, each.project_id, each.database_id, plight)
-        for each, plight in judged
+        Finding(provider, project_id, database_id, plight)
+        for project_id, database_id, plight in judged
         if plight is not None
     ]
 
 
-def _judge(owned: Owned, row: ManagedDatabase | None, there: set[str]) -> Plight | None:
+def _of_holders(owned: Owned, holders: tuple[ManagedDatabase, ...]) -> tuple[DatabaseId, Plight | None]:
+    """It is on record, so it is kept; under whose name it stands."""
+    wanted = [row for row in holders if row.desired is not Desired.DELETED]
+    if not wanted:  # kept for its grace, or the reconciler is at it
+        return owned.database_id, None
+    named = any(row.id == owned.database_id and not owned.marked for row in wanted)
+    return wanted[0].id, None if named else Plight.RENAMED
+
+
+def _of_name(owned: Owned, record: _Record, there: Mapping[str, Owned]) -> Plight | None:
+    """It is on nobody's record: its name alone says whose it is."""
+    row = record.rows.get(owned.database_id)
     if row is None:
-        return Plight.NOBODYS
+        return Plight.STRAY if owned.database_id in record.strays else Plight.NOBODYS
     if row.desired is Desired.DELETED:  # else it is kept for its grace, or the reconciler is at it
         return Plight.UNDEAD if row.observed is Observed.DELETED else None
-    if row.project_id == owned.project_id:
-        return Plight.RENAMED if owned.marked else None
-    # While a database is being made its projects are the reconciler's to choose from.
+    # While a database is being made its projects are the reconciler's to choose from; and a record that names
+    # another database's project was edited by hand: this one may hold the data.
+    recorded = there.get(row.project_id or "")
     settled = row.desired == row.observed and row.has_credentials
-    return Plight.DOUBLE if settled and row.project_id in there else None
+    return Plight.DOUBLE if settled and recorded is not None and recorded.database_id == row.id else None
 
 
 def _missing(owned: tuple[Owned, ...], rows: Mapping[DatabaseId, ManagedDatabase]) -> list[Finding]:

@@ -76,7 +76,7 @@ class Credentials(Facet):
             row = await connection.fetchrow(query("database"), database_id)
         if row is None or row["desired_state"] == "deleted":
             raise Missing("database_not_found", "There is no such database, or it was deleted.")
-        if row["writer_connection_uri"] is None:
+        if not database_from(row).has_credentials:
             raise Missing(
                 "database_pending", "The database is still being prepared.", "Call again in a minute."
             )

@@ -1,5 +1,6 @@
 """Databases as rows: what is wanted of them and what was seen."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from agentdb_mcp.core.databases import Desired, Kind, ManagedDatabase, Observed, PauseReason
@@ -21,7 +22,7 @@ def database_from(row: Any) -> ManagedDatabase:
         database_name=row["database_name"],
         desired=Desired(row["desired_state"]),
         observed=Observed(row["observed_state"]),
-        has_credentials=row["writer_connection_uri"] is not None,
+        has_credentials=None not in (row["writer_connection_uri"], row["reader_connection_uri"]),
         attempts=row["attempts"],
         last_error=row["last_error"],
         paused_by=tuple(PauseReason(reason) for reason in row["paused_by"]),
@@ -51,6 +52,14 @@ class Databases(Facet):
         """Every database there is a row for, tombstones included, oldest first; of one user when named."""
         async with self._control_plane.connection() as connection:
             return [database_from(row) for row in await connection.fetch(query("databases"), user_id)]
+
+    async def on_record_of_others(
+        self, database_id: DatabaseId, provider: str, projects: Sequence[str]
+    ) -> frozenset[str]:
+        """Which of these projects of a provider's the row of another database names as its own."""
+        async with self._control_plane.connection() as connection:
+            rows = await connection.fetch(query("on_record_of_others"), database_id, provider, list(projects))
+        return frozenset(row["neon_project_id"] for row in rows)
 
     async def pause(
         self, database_id: DatabaseId, reason: PauseReason = PauseReason.OPERATOR

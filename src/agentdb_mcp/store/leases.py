@@ -84,6 +84,11 @@ class Leases(Facet):
         """The step failed with that error code; the next try comes later each time, up to 5 minutes."""
         return await self._record("record_failure", database_id, lease, code)
 
+    async def end_waits(self) -> None:
+        """What failed before need not wait for its next try any longer."""
+        async with self._control_plane.connection() as connection:
+            await connection.execute(query("end_waits"))
+
     async def renew(self, database_id: DatabaseId, lease: Lease, *, seconds: float) -> bool:
         """Hold the lease for so long from now. False: it is another's already."""
         return await self._record("renew", database_id, lease, seconds)

@@ -1,5 +1,7 @@
 -- The control plane's statements. Each has a name, a line of prose, and parameters in the order it lists them.
 -- managed_database is the empty parent of all databases' rows: see migrations/0001_control_plane.sql.
+-- Leases last seconds and back-offs minutes: one that ends in more than an hour was edited by hand, or left by a
+-- clock that was set back, and holds nobody up.
 
 -- name: user_exists
 -- Whether the host knows this user. $1 user
@@ -78,7 +80,7 @@ RETURNING *
 -- Whose workspace a host gave away in its own table. $1 limit
 SELECT d.id FROM workspace_database AS d JOIN workspace AS w ON w.id = d.workspace_id
  WHERE w.owner_id <> d.user_id
-   AND (d.lease_expires_at IS NULL OR d.lease_expires_at <= now())
+   AND (d.lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
  ORDER BY d.id
  LIMIT $1
 
@@ -123,6 +125,13 @@ SELECT pg_advisory_xact_lock($1)
 SELECT EXISTS (SELECT FROM managed_database
                 WHERE neon_project_id = $1 AND provider = 'neon' AND observed_state <> 'deleted'
                   AND (workspace_id, user_id) IS DISTINCT FROM ($2::text, $3::text))
+
+-- name: on_record_of_others
+-- Which of these projects the row of another database names, unless that one is gone. $1 database, $2 provider,
+-- $3 projects
+SELECT DISTINCT neon_project_id FROM managed_database
+ WHERE neon_project_id = ANY ($3::text[]) AND provider = $2 AND id <> $1
+   AND NOT (desired_state = 'deleted' AND observed_state = 'deleted')
 
 -- name: import_global_database
 -- A database that was there before us; another row in its place stays. $1 no workspace, $2 user, $3 provider,
@@ -205,7 +214,7 @@ UPDATE delete_policy SET grace = make_interval(hours => $1) WHERE grace <> make_
 UPDATE database_tombstone
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
        observed_state = 'unknown', doubted = false
- WHERE id = $1 AND neon_project_id IS NOT NULL AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+ WHERE id = $1 AND neon_project_id IS NOT NULL AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
 RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
 
 -- name: revive_global_database
@@ -249,7 +258,7 @@ RETURNING id
 DELETE FROM database_tombstone WHERE id IN (
     SELECT id FROM database_tombstone
      WHERE observed_state = 'deleted' AND updated_at < now() - make_interval(days => $1)
-       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+       AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
      ORDER BY updated_at
      LIMIT $2
        FOR UPDATE SKIP LOCKED)
@@ -281,11 +290,13 @@ SELECT id FROM database_tombstone
 -- then, or NULL for now
 WITH due AS (
     SELECT id FROM managed_database
-     WHERE (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+     WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND neon_project_id IS NULL)
+          OR (desired_state = 'active' AND (writer_connection_uri IS NULL OR reader_connection_uri IS NULL)))
        AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
        AND ownership_type = 'platform'
-       AND next_attempt_at <= CASE WHEN attempts = 0 THEN now() ELSE coalesce($3, now()) END
-       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+       AND (next_attempt_at <= CASE WHEN attempts = 0 THEN now() ELSE coalesce($3, now()) END
+            OR next_attempt_at > now() + '1 hour')
+       AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
      ORDER BY attempts > 0, next_attempt_at, id
      LIMIT $1
        FOR UPDATE SKIP LOCKED
@@ -302,10 +313,11 @@ UPDATE managed_database
    SET lease_token = gen_random_uuid(), lease_expires_at = now() + make_interval(secs => $2),
        observed_state = 'unknown', doubted = false
  WHERE id = $1
-   AND (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+   AND (observed_state <> desired_state OR (desired_state <> 'deleted' AND neon_project_id IS NULL)
+          OR (desired_state = 'active' AND (writer_connection_uri IS NULL OR reader_connection_uri IS NULL)))
    AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
    AND ownership_type = 'platform'
-   AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+   AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
 RETURNING *, is_kept(deleted_at, protected, delete_after) AS kept
 
 -- name: claim_unseen
@@ -317,7 +329,7 @@ WITH unseen AS (
        AND (writer_connection_uri IS NOT NULL OR desired_state = 'paused')
        AND ownership_type = 'platform'
        AND next_attempt_at <= now() - make_interval(secs => $3)
-       AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+       AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
      ORDER BY next_attempt_at, id
      LIMIT $1
        FOR UPDATE SKIP LOCKED
@@ -348,7 +360,8 @@ RETURNING id
 -- name: overdue
 -- What needs a step and nobody took up for long. $1 seconds
 SELECT id FROM managed_database
- WHERE (observed_state <> desired_state OR (desired_state = 'active' AND writer_connection_uri IS NULL))
+ WHERE (observed_state <> desired_state OR (desired_state <> 'deleted' AND neon_project_id IS NULL)
+          OR (desired_state = 'active' AND (writer_connection_uri IS NULL OR reader_connection_uri IS NULL)))
    AND NOT (observed_state = 'paused' AND is_kept(deleted_at, protected, delete_after))
    AND ownership_type = 'platform'
    AND greatest(next_attempt_at, lease_expires_at, CASE WHEN delete_after <= now() THEN delete_after END)
@@ -396,6 +409,12 @@ UPDATE managed_database
        lease_token = NULL, lease_expires_at = NULL, updated_at = now()
  WHERE id = $1 AND lease_token = $2
 RETURNING id
+
+-- name: end_waits
+-- What failed before is due now, whatever its back-off.
+UPDATE managed_database SET next_attempt_at = now()
+ WHERE attempts > 0 AND next_attempt_at > now()
+   AND (lease_expires_at BETWEEN now() AND now() + '1 hour') IS NOT TRUE
 
 -- name: release
 -- Gives a lease back undone. $1 database, $2 lease
@@ -541,7 +560,7 @@ DELETE FROM host_call
                 ORDER BY begun_at LIMIT 100 FOR UPDATE SKIP LOCKED)
 
 -- name: begin_call
--- Takes a key that is free, or whose call was left by a process that died. $1 key, $2 digest, $3 seconds
+-- Takes a key that is free, or whose call was left by a process that died. $1 the caller and its key, $2 digest, $3 seconds
 INSERT INTO host_call AS c (key, digest) VALUES ($1, $2)
 ON CONFLICT (key) DO UPDATE SET begun_at = now()
  WHERE c.answer IS NULL AND c.digest = excluded.digest AND c.begun_at < now() - make_interval(secs => $3)

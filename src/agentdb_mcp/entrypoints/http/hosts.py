@@ -122,8 +122,9 @@ def _routes(desk: Desk) -> list[Route]:
                 "body": ask.body.model_dump() if ask.body else None,
             }
             key = request.headers.get("idempotency-key")
-            theirs = replace(desk, lifecycle=desk.lifecycle.acting_as(_who(request)))
-            done, replayed = await desk.once.call(key, asked, lambda: act(theirs, ask))
+            caller = _who(request)
+            theirs = replace(desk, lifecycle=desk.lifecycle.acting_as(caller))
+            done, replayed = await desk.once.call(caller, key, asked, lambda: act(theirs, ask))
             return JSONResponse(done, headers={"idempotency-replayed": "true"} if replayed else None)
 
         return Route(path, answer, methods=[method])
