@@ -61,6 +61,36 @@ async def test_databases_that_cannot_be_made_do_not_hold_up_the_others(
     assert (await found(store, wanted.database.id)).observed is Observed.ACTIVE
 
 
+async def test_an_operators_pass_waits_for_no_next_try_and_tells_what_others_hold(
+    store: Store, reconciler: Reconciler, control_uri: ConnectionUri
+) -> None:
+    held = await store.register_user(UserId("held"), plan=None, provider="neon")
+    mended = await store.register_user(ADA, plan=None, provider="elsewhere")
+    for _ in range(3):
+        await reconciler.run_now()
+    assert (await found(store, mended.database.id)).attempts == 3, "it was tried each time"
+    await run_sql(
+        control_uri, "UPDATE user_global_database SET provider = 'neon', observed_state = 'unknown'"
+    )
+    assert await store.claim_one(held.database.id, seconds=60) is not None
+    assert (await reconciler.run_due()).done == 0, "a worker's pass waits"
+    outcome = await reconciler.run_now()
+    assert (outcome.done, outcome.failed, outcome.under_way) == (1, (), 1)
+
+
+async def test_a_lease_or_a_wait_without_end_holds_nobody_up(
+    store: Store, reconciler: Reconciler, control_uri: ConnectionUri
+) -> None:
+    """Edited by hand, or left by a clock that was set back."""
+    await store.register_user(ADA, plan=None, provider="neon")
+    await run_sql(
+        control_uri,
+        "UPDATE managed_database SET lease_token = 'x', lease_expires_at = now() + interval '1 year', "
+        "next_attempt_at = now() + interval '1 year'",
+    )
+    assert (await reconciler.run_due()).done == 1
+
+
 async def test_what_failed_before_comes_after_what_did_not(store: Store, control_uri: ConnectionUri) -> None:
     first = await store.register_user(UserId("failing"), plan=None, provider="neon")
     second = await store.register_user(ADA, plan=None, provider="neon")

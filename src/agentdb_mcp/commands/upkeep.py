@@ -19,12 +19,15 @@ def reconcile(*, as_json: AsJson = False) -> None:
     """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
     outcome = run(lambda app: app.reconciler.run_now())
     if as_json:
-        print(json.dumps({"done": outcome.done, "failed": dict(outcome.failed)}))
+        told = {"done": outcome.done, "failed": dict(outcome.failed), "under_way": outcome.under_way}
+        print(json.dumps(told))
     else:
         print(f"reconciled: {outcome.done} done, {len(outcome.failed)} failed")
         for database_id, code in outcome.failed:
             print(f"  {database_id}: {code}")
-    if outcome.failed:
+        if outcome.under_way:
+            print(f"{outcome.under_way} under way in another process; if that died, run this again in 15 s")
+    if outcome.failed or outcome.under_way:
         raise typer.Exit(1)
 
 

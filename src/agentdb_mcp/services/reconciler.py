@@ -7,7 +7,7 @@ what is to be done, and whoever comes next finishes it.
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -53,6 +53,8 @@ class Outcome:
     done: int = 0
     failed: tuple[tuple[DatabaseId, str], ...] = ()
     """The databases that could not be brought to what is wanted, with the error's code."""
+    under_way: int = 0
+    """Databases that another process is at, or was when it died: their leases last seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class Reconciler:
     async def run_now(self) -> Outcome:
         """The same, and what failed before waits no longer: whoever asks may have mended why it failed."""
         await self._store.end_waits()
-        return await self.run_due()
+        outcome = await self.run_due()
+        left = set(await self._store.overdue(-UNSEEN_SECONDS)) - {each for each, _ in outcome.failed}
+        return replace(outcome, under_way=len(left))
 
     async def look(self, *, limit: int, unseen_seconds: float = UNSEEN_SECONDS) -> int:
         """Look at up to `limit` databases that are as wanted and long unseen, and record what is there.

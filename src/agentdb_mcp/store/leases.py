@@ -76,7 +76,9 @@ class Leases(Facet):
             await connection.execute(query("doubt"), list(database_ids))
 
     async def overdue(self, seconds: float) -> list[DatabaseId]:
-        """Databases that need a step and that nobody took up for so long."""
+        """Databases that need a step and that nobody took up for so long; below 0: also those that somebody
+        holds, or that wait, for up to so long from now.
+        """
         async with self._control_plane.connection() as connection:
             return [row["id"] for row in await connection.fetch(query("overdue"), seconds)]
 
