@@ -94,6 +94,12 @@ async def test_two_rows_of_one_project_are_found_and_the_edited_one_finds_its_ow
     await run_sql(control_uri, "UPDATE workspace_database SET neon_project_id = NULL")
     assert (await lifecycle.mend(other.id)).database.project_id == other.project_id
     assert await codes(store, neon) == []
+    await run_sql(
+        control_uri,
+        "UPDATE managed_database SET ownership_type = 'user', provider = 'external', neon_project_id = 'app'",
+    )
+    found = await Doctor(store, {}, Sweeper(store, {})).examine()
+    assert found == [], "two users' own databases, called alike"
 
 
 async def test_a_project_without_a_compute_is_found_and_mended_when_it_has_one_again(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agentdb_mcp.core.errors import Denied, Invalid, Unavailable
+from agentdb_mcp.core.errors import Invalid, Unavailable
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.services.host_calls import Answer, OnceOnly
 from agentdb_mcp.store import Store
@@ -64,9 +64,9 @@ async def test_of_two_at_once_one_is_made(store: Store) -> None:
     work.may_end.clear()
     first = asyncio.create_task(once.call(HOST, "k", ASKED, work.act))
     await work.has_begun.wait()
-    with pytest.raises(Denied) as caught:
+    with pytest.raises(Unavailable) as caught:
         await once.call(HOST, "k", ASKED, work.act)
-    assert caught.value.code == "rate_limited"
+    assert caught.value.code == "call_in_progress"
     work.may_end.set()
     assert await first == ({"number": 1}, False)
     assert await once.call(HOST, "k", ASKED, work.act) == ({"number": 1}, True)
@@ -91,7 +91,7 @@ async def test_a_call_whose_process_died_is_made_again_after_a_while(
 ) -> None:
     once, work = OnceOnly(store), Work()
     assert await store.begin_call(f"{HOST} k", _digest(ASKED)) is None
-    with pytest.raises(Denied):
+    with pytest.raises(Unavailable):
         await once.call(HOST, "k", ASKED, work.act)
     await run_sql(control_uri, "UPDATE host_call SET begun_at = begun_at - interval '5 minutes'")
     assert await once.call(HOST, "k", ASKED, work.act) == ({"number": 1}, False)

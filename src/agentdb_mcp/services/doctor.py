@@ -147,10 +147,10 @@ def _times(attempts: int) -> str:
 
 
 def _shared(rows: Sequence[ManagedDatabase]) -> list[Ailment]:
-    """Projects that the rows of several databases name."""
+    """Projects that the rows of several databases name. Users' own may be called alike, on two servers."""
     holders = defaultdict[tuple[str, str], list[ManagedDatabase]](list)
     for row in rows:
-        if row.project_id is not None and not row.is_over:
+        if row.ownership_type == "platform" and row.project_id is not None and not row.is_over:
             holders[row.provider, row.project_id].append(row)
     return [
         _ailment(f"{provider} {project_id}", "project_shared", f"named by databases {_ids(sharing)}")

@@ -59,5 +59,6 @@ class EnvironmentService:
         for kind, name in NAMES.items():
             who = f"host:{caller.token_id}"
             async with self._trail.act("reveal", principal.user_id, actor=who) as entry:
+                entry.workspace = workspace_id
                 opened[name] = entry.reached(await self._access.resolve(principal, kind))
         return opened

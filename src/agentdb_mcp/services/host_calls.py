@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from agentdb_mcp.core.errors import Denied, Invalid
+from agentdb_mcp.core.errors import Invalid, Unavailable
 from agentdb_mcp.store import Store
 
 LONGEST_KEY: Final = 200
@@ -30,7 +30,7 @@ class OnceOnly:
 
         Keys are each caller's own, and `caller` is a word: two of them never meet under one.
         Raises Invalid("idempotency_conflict") for a key that stands for something else, and
-        Denied("rate_limited") while the first call is under way. A call that fails frees its key.
+        Unavailable("call_in_progress") while the first call is under way. A call that fails frees its key.
         """
         if key is None:
             return await act(), False
@@ -47,8 +47,10 @@ class OnceOnly:
                 "Make a new key for each call, and repeat a call with the key and the values it had.",
             )
         if before.answer is None:
-            raise Denied(
-                "rate_limited", "The first call with this key is still under way.", "Repeat it in a moment."
+            raise Unavailable(
+                "call_in_progress",
+                "The first call with this key is still under way.",
+                "Repeat it in a moment; if its process died, in two minutes.",
             )
         return before.answer, True
 

@@ -83,7 +83,7 @@ class Importer:
         """
         fields = _fields(text)
         sealed = fields.get("neon_connection_uri")
-        uri = None if sealed is None else self._store.read_uri(sealed)
+        uri = None if sealed is None else self._opened(sealed)
         project_id = fields.get("neon_project_id")
         ownership = fields.get("ownership_type") or ("user" if project_id is None else "platform")
         if ownership not in {"platform", "user"}:
@@ -104,6 +104,18 @@ class Importer:
             project_id=project_id if ownership == "platform" else None,
         )
         return Line(given, uri)
+
+    def _opened(self, sealed: str) -> ConnectionUri:
+        try:
+            return self._store.read_uri(sealed)
+        except Misconfigured as error:
+            if error.code != "ciphertext_invalid":
+                raise
+            raise Misconfigured(
+                "ciphertext_invalid",
+                "The sealed neon_connection_uri does not open: it was changed, or sealed with another key.",
+                "Put the key it was sealed with into AGENTDB_OLD_ENCRYPTION_KEYS.",
+            ) from None
 
     async def carry_out(self, line: Line) -> ManagedDatabase:
         """Take it over: a project gets our name and our roles, a user's own database only our roles.

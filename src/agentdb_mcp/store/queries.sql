@@ -130,7 +130,7 @@ SELECT EXISTS (SELECT FROM managed_database
 -- Which of these projects the row of another database names, unless that one is gone. $1 database, $2 provider,
 -- $3 projects
 SELECT DISTINCT neon_project_id FROM managed_database
- WHERE neon_project_id = ANY ($3::text[]) AND provider = $2 AND id <> $1
+ WHERE neon_project_id = ANY ($3::text[]) AND provider = $2 AND id <> $1 AND ownership_type = 'platform'
    AND NOT (desired_state = 'deleted' AND observed_state = 'deleted')
 
 -- name: import_global_database

@@ -27,6 +27,7 @@ _STATUS_OF_CODE: Final = {
     "rate_limited": 429,
     "result_too_large": 413,
     "database_pending": 409,
+    "call_in_progress": 409,
     "idempotency_conflict": 422,
     "query_timeout": 504,
     "internal": 500,
