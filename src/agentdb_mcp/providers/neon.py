@@ -251,9 +251,7 @@ class NeonProvider:
         return [each for each in found if each.name == self._names.of(spec)]
 
     async def _ours(self, spec: DatabaseSpec, listing: Projects, *names: str) -> list[Project]:
-        """Neon's search matches parts of names. The oldest first, so that everybody keeps the same one. What
-        another database has on record is that one's, whatever a person named it.
-        """
+        """Of exactly that name, and not another's on record. The oldest first, so that all keep the same."""
         found = [each for each in listing.items if each.name in names and self._is_of_our_organization(each)]
         if found and self._on_record_of_others is not None:
             others = await self._on_record_of_others(spec.id, self.name, [each.id for each in found])
@@ -264,10 +262,9 @@ class NeonProvider:
         return self._api.org_id in {None, project.org_id}
 
     async def _endpoints(self, project_id: str) -> tuple[Endpoint, ...]:
-        endpoints = await self._api.endpoints(project_id)
-        if not endpoints:
-            raise compute_missing()
-        return endpoints
+        if endpoints := await self._api.endpoints(project_id):
+            return endpoints
+        raise compute_missing()
 
     def _plan(self, spec: DatabaseSpec) -> ProjectDefaults:
         return self._plans.get(spec.plan) or self._plans["free"]
