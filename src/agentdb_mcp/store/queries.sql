@@ -430,7 +430,7 @@ RETURNING id
 
 -- name: forget_credentials
 -- They open nothing any more, or nobody can read them: the reconciler has new ones made. Whoever makes some at this
--- moment records nothing; nobody begins beside them before their lease is over. $1 database
+-- moment records nothing, and nobody begins beside them before their lease is over. $1 database
 UPDATE managed_database
    SET neon_connection_uri = NULL, writer_connection_uri = NULL, reader_connection_uri = NULL, lease_token = NULL,
        observed_state = 'unknown', attempts = 0, next_attempt_at = now(), updated_at = now()
