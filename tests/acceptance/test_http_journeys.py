@@ -247,7 +247,7 @@ async def test_clients_that_read_nothing_cost_bounded_memory_and_hold_nobody_up(
             answer = await caller.post(caller.message("tools/call", query("SELECT 1")))
             return answer.status_code == 429
 
-        await until(is_refused_after_one_more, seconds=60)
+        await until(is_refused_after_one_more, seconds=180)
         async with Caller(url, served.ben, "modern") as other:
             assert await other.rows("SELECT 1") == [[1]]
         record_property("MB", peak_of(pid) - before)

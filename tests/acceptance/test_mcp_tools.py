@@ -142,7 +142,8 @@ def test_wrong_arguments_are_refused_in_words(agent: Host, tool: str, arguments:
 
 def test_missing_arguments_altogether_are_refused_too(agent: Host) -> None:
     answer = agent.request("tools/call", {"name": "query"})
-    assert answer["result"]["structuredContent"]["error"]["message"] == "query needs the argument sql."
+    message = answer["result"]["structuredContent"]["error"]["message"]
+    assert message == "query needs the argument sql, or a cursor to go on with."
 
 
 def test_an_error_of_postgres_says_where_and_why(agent: Host) -> None:
