@@ -108,9 +108,8 @@ class NeonProvider:
                     await self._api.change_endpoint(project_id, endpoint.id, plan.size.body())
 
     async def delete(self, spec: DatabaseSpec, project_id: str | None) -> None:
-        """Delete the project and whatever else bears its name, or the mark of a delete that was cut short.
-
-        Neon keeps it recoverable for 7 days.
+        """Delete the project and whatever else bears its name, or our mark. Neon keeps it recoverable for 7
+        days.
         """
         async with self._alone_with(spec):
             if project_id is not None:
@@ -169,7 +168,8 @@ class NeonProvider:
 
     async def _open(self, spec: DatabaseSpec, project_id: str) -> None:
         plan = self._plan(spec)
-        await self._api.set_quota(project_id, plan.quota, name=self._names.of(spec))
+        name, history = self._names.of(spec), plan.history_retention_seconds
+        await self._api.set_quota(project_id, plan.quota, name=name, history_seconds=history)
         for endpoint in await self._endpoints(project_id):
             if endpoint.disabled or endpoint.size != plan.size:
                 await self._api.change_endpoint(
@@ -238,8 +238,8 @@ class NeonProvider:
         return branch_id, owner
 
     async def _all(self, spec: DatabaseSpec) -> list[Project]:
-        """The projects that bear its name, or our mark in place of it. Raises Unavailable when there may be
-        others: one that is not shown may be the one that holds the data, or go on billing.
+        """Those that bear its name, or our mark in place of it. Raises Unavailable when not all are shown:
+        one that is not may hold the data, or go on billing.
         """
         listing = await self._api.projects(spec.id)
         if not listing.complete:

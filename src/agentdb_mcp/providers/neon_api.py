@@ -91,9 +91,15 @@ class NeonApi:
             unavailable |= set(page.texts("unavailable_project_ids"))
         return Projects(tuple(items.values()), tuple(sorted(unavailable)))
 
-    async def set_quota(self, project_id: str, quota: Quota, *, name: str) -> None:
-        """Replace all limits of the project, and give it its name back should somebody have changed it."""
-        project = {"name": name, "settings": {"quota": quota.body()}}
+    async def set_quota(
+        self, project_id: str, quota: Quota, *, name: str, history_seconds: int | None = None
+    ) -> None:
+        """Replace all limits of the project, and give it its name back should somebody have changed it.
+
+        `history_seconds`: how far back in time it can be restored; None: as it is.
+        """
+        history = {} if history_seconds is None else {"history_retention_seconds": history_seconds}
+        project = {"name": name, "settings": {"quota": quota.body()}, **history}
         await self._change("PATCH", project_id, "", {"project": project})
 
     async def rename_project(self, project_id: str, name: str) -> None:
