@@ -11,7 +11,7 @@ import httpx
 
 from agentdb_mcp import dsn
 from agentdb_mcp.core.databases import Desired, ManagedDatabase, Observed
-from agentdb_mcp.core.errors import AgentDbError
+from agentdb_mcp.core.errors import AgentDbError, Missing
 from agentdb_mcp.core.ids import UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.faults import Fault
@@ -166,7 +166,9 @@ class Ending(StrEnum):
     KILLED_BEFORE = "killed before"
     """The same just before it sends the request."""
     OVERTAKEN = "overtaken"
-    """It hears the answer when its lease has run out and others have done its work, and goes on."""
+    """It hears the answer when its lease has run out and others have done its work, and then the contrary; it
+    goes on.
+    """
     OVERTAKEN_BEFORE = "overtaken before"
     """The same, and only then it sends the request."""
 
@@ -194,6 +196,18 @@ STORIES: dict[str, tuple[Act, ...]] = {
     "look": (create, lose, look),
 }
 """What leads there, and last what is disturbed."""
+
+
+CONTRARY: dict[Act, Act] = {
+    create: delete,
+    pause: resume,
+    resume: pause,
+    archive: restore,
+    restore: archive,
+    delete: undelete,
+    undelete: delete,
+}
+"""What others do while a process is away: what it still does then is not what is wanted any more."""
 
 
 @dataclass(slots=True)
@@ -285,6 +299,10 @@ class World:
                     wire.cut()
                 elif ending in OVERTAKEN:
                     await self.heal()
+                    if act in CONTRARY:
+                        async with self.process() as other:
+                            with contextlib.suppress(Missing):  # what was never made is not brought back
+                                await CONTRARY[act](other, place)
                     halting.go_on.set()
                     await asyncio.wait([acting])
                 for task in (acting, reached):
