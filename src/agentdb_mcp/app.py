@@ -66,7 +66,7 @@ async def work(settings: Settings, ready: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
     async with open_app(settings) as app:
         ready()
-        await Worker(app.reconciler, app.changes, app.auditor).run(stop)
+        await Worker(app.reconciler, app.changes, app.auditor, app.sweeper).run(stop)
 
 
 async def rotate_keys(settings: Settings, tell: Callable[[int], None]) -> Rotation:
@@ -99,7 +99,7 @@ async def open_app(settings: Settings, *, whole: bool = True) -> AsyncGenerator[
         await store.check_keys()
         if settings.delete_grace_hours is not None:
             await store.set_delete_grace(settings.delete_grace_hours)
-        providers = _providers(settings, server, store, whole=whole)
+        providers = await _providers(settings, server, store, whole=whole)
         for provider in providers:
             stack.push_async_callback(provider.close)
         by_name = {provider.name: provider for provider in providers}
@@ -133,7 +133,7 @@ async def open_app(settings: Settings, *, whole: bool = True) -> AsyncGenerator[
         )
 
 
-def _providers(settings: Settings, server: Server, store: Store, *, whole: bool) -> "list[Provider]":
+async def _providers(settings: Settings, server: Server, store: Store, *, whole: bool) -> "list[Provider]":
     """Every place databases may lie in. Raises Misconfigured when Neon is chosen and there is no key, unless
     what is there need not be the whole.
     """
@@ -144,7 +144,7 @@ def _providers(settings: Settings, server: Server, store: Store, *, whole: bool)
     own = ServerProvider(server.admin, name="server" if server.embedded is None else "local")
     if settings.neon_api_key is None and not whole:
         return [own]
-    from agentdb_mcp.providers.neon import open_neon
+    from agentdb_mcp.providers.neon import PREFIX, open_neon
     from agentdb_mcp.providers.neon_defaults import in_region
     from agentdb_mcp.providers.neon_http import BASE_URL
 
@@ -154,7 +154,7 @@ def _providers(settings: Settings, server: Server, store: Store, *, whole: bool)
         org_id=settings.neon_organization,
         base_url=settings.neon_api_url or BASE_URL,
         plans=in_region(settings.neon_region),
-        prefix=settings.neon_name_prefix,
+        prefix=f"{PREFIX}-{await store.installation_mark()}",
         on_record_of_others=store.on_record_of_others,
     )
     return [neon, own]

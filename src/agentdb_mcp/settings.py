@@ -83,10 +83,6 @@ class Settings(BaseModel):
     """Needed with a personal key; a key of an organization implies it."""
     neon_region: str | None = Field(default=None, validation_alias="AGENTDB_NEON_REGION")
     """Where new projects are made; None: Neon's choice."""
-    neon_name_prefix: str = Field(
-        default="agentdb", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", validation_alias="AGENTDB_NEON_NAME_PREFIX"
-    )
-    """Begins the names of our projects; two installations in one organization need two."""
     neon_api_url: str | None = Field(
         default=None, pattern=r"^https?://", validation_alias="AGENTDB_NEON_API_URL"
     )

@@ -1,6 +1,7 @@
 """The whole way with Neon: an operator's commands, an agent's server, and a stand-in for Neon as a process."""
 
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -43,8 +44,10 @@ def test_an_agent_works_on_its_own_neon_project_until_it_is_deleted(home: Path, 
     agentdb("user", "create", user)
     agentdb("workspace", "create", place, "--user", user)
     rows = [json.loads(line) for line in agentdb("database", "list", "--user", user, "--json").splitlines()]
-    names = {f"agentdb-{row['kind']}-{row['id']}" for row in rows}
-    assert names <= projects(neon)
+    names = {name for name in projects(neon) if any(row["id"] in name for row in rows)}
+    (mark,) = {name.split("-")[1] for name in names}
+    assert re.fullmatch("[0-9a-f]{8}", mark), "which tells installations apart"
+    assert names == {f"agentdb-{mark}-{row['kind']}-{row['id']}" for row in rows}
     (agent,) = [row["id"] for row in rows if row["kind"] == "agent"]
 
     # The agent's server has no key, and needs none.

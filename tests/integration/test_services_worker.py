@@ -13,11 +13,13 @@ from agentdb_mcp.core.ids import DatabaseId, UserId
 from agentdb_mcp.core.secrets import ConnectionUri
 from agentdb_mcp.fake_neon.faults import Fault
 from agentdb_mcp.services.auditor import Auditor, Retention
+from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
+from agentdb_mcp.services.sweeper import Sweeper
 from agentdb_mcp.services.worker import Worker
 from agentdb_mcp.store import Store
 from support.lives import found
-from support.neon import Neon
+from support.neon import Neon, neon_spec
 from support.postgres import run_sql
 from support.waiting import until
 
@@ -30,7 +32,8 @@ async def working(store: Store, neon: Neon) -> AsyncIterator[asyncio.Task[None]]
     stop = asyncio.Event()
     auditor = Auditor(store, Retention(days=90, rows=10_000), lambda: datetime.now(UTC))
     async with store.changes() as changes:
-        worker = Worker(Reconciler(store, {"neon": neon.provider}), changes, auditor)
+        providers = {"neon": neon.provider}
+        worker = Worker(Reconciler(store, providers), changes, auditor, Sweeper(store, providers))
         task = asyncio.create_task(worker.run(stop))
         try:
             yield task
@@ -122,3 +125,20 @@ async def test_a_worker_keeps_the_audit_trail_within_its_bounds(store: Store, ne
 
     async with working(store, neon):
         await until(pruned)
+
+
+async def test_a_worker_deletes_the_second_project_of_a_database_and_not_what_no_row_speaks_of(
+    store: Store, neon: Neon, lifecycle: LifecycleService, control_uri: ConnectionUri
+) -> None:
+    shared = (await lifecycle.register_user(ADA)).database
+    late = await neon.api.create_project({"name": f"agentdb-global-{shared.id}"})
+    nobodys = await neon.provider.create(neon_spec())
+
+    async def swept() -> bool:
+        return late.project.id not in {each.id for each in neon.projects()}
+
+    await store.sight_orphans("neon", [nobodys.project_id])
+    await run_sql(control_uri, "UPDATE orphan_sighting SET first_seen_at = now() - interval '25 hours'")
+    async with working(store, neon):
+        await until(swept)
+    assert {each.id for each in neon.projects()} == {shared.project_id, nobodys.project_id}

@@ -88,6 +88,13 @@ CREATE TABLE host_call (
     CONSTRAINT host_call_pkey PRIMARY KEY (key)
 );
 
+CREATE TABLE installation (
+    is_one boolean DEFAULT true NOT NULL,
+    mark text DEFAULT "left"((gen_random_uuid())::text, 8) NOT NULL,
+    CONSTRAINT installation_is_one_check CHECK (is_one),
+    CONSTRAINT installation_pkey PRIMARY KEY (is_one)
+);
+
 CREATE TABLE managed_database (
     id text DEFAULT (gen_random_uuid())::text NOT NULL,
     user_id text NOT NULL,

@@ -36,6 +36,9 @@ NOTICE: Final = timedelta(days=1)
 DISCARDED = frozenset({Plight.NOBODYS, Plight.DOUBLE})
 """Deleted at the provider. The others are left to the reconciler, or to people."""
 
+KNOWN = DISCARDED - {Plight.NOBODYS}
+"""What is deleted when nobody is there to ask: not what the control plane may only have forgotten."""
+
 DOUBTED = frozenset({Plight.UNDEAD, Plight.MISSING, Plight.RENAMED})
 """Their rows are no longer believed, so that the reconciler sets them right."""
 
@@ -83,8 +86,16 @@ class Sweeper:
         self._store = store
         self._providers = providers
 
-    async def sweep(self, *, dry_run: bool, only: str | None = None, patient: bool = True) -> Sweep:
+    async def sweep(
+        self,
+        *,
+        dry_run: bool,
+        only: str | None = None,
+        patient: bool = True,
+        discards: frozenset[Plight] = DISCARDED,
+    ) -> Sweep:
         """Search everywhere, or at `only` one provider. `patient`: what no row speaks of is spared for a day.
+        `discards`: what may be deleted at the provider.
 
         Raises Unavailable or Misconfigured when a provider does not answer.
         """
@@ -100,7 +111,7 @@ class Sweeper:
             found = [*_unwanted(provider.name, census.owned, record), *_missing(census.owned, kept)]
             if not dry_run:
                 spared = await self._spare(provider, found) if patient else found
-                found = await self._act(provider, census.owned, spared)
+                found = await self._act(provider, census.owned, spared, discards)
             findings += found
         return Sweep(tuple(findings), tuple(unjudged))
 
@@ -124,12 +135,18 @@ class Sweeper:
             for each in found
         ]
 
-    async def _act(self, provider: Provider, owned: tuple[Owned, ...], found: list[Finding]) -> list[Finding]:
+    async def _act(
+        self,
+        provider: Provider,
+        owned: tuple[Owned, ...],
+        found: list[Finding],
+        discards: frozenset[Plight],
+    ) -> list[Finding]:
         await self._store.doubt([each.database_id for each in found if each.plight in DOUBTED])
         projects = {each.project_id: each for each in owned}
         return [
             await _discarded(provider, projects[each.project_id], each)
-            if each.plight in DISCARDED and each.spared_until is None
+            if each.plight in discards and each.spared_until is None
             else each
             for each in found
         ]

@@ -3,6 +3,10 @@
 -- Leases last seconds and back-offs minutes: one that ends in more than an hour was edited by hand, or left by a
 -- clock that was set back, and holds nobody up.
 
+-- name: installation_mark
+-- What the names of this installation's databases begin with, where others' lie beside them.
+SELECT mark FROM installation
+
 -- name: user_exists
 -- Whether the host knows this user. $1 user
 SELECT EXISTS (SELECT FROM "user" WHERE id = $1)

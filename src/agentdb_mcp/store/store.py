@@ -64,6 +64,11 @@ class Store(
         async with self._control_plane.connection() as connection:
             return await connection.fetchval(query("server_version"))
 
+    async def installation_mark(self) -> str:
+        """Eight characters that no other control plane has, but for a copy of this one."""
+        async with self._control_plane.connection() as connection:
+            return await connection.fetchval(query("installation_mark"))
+
     async def dump(self) -> str:
         """Every row of the control plane as text, for an audit of what it gives away."""
         async with self._control_plane.connection() as connection:
