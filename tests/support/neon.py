@@ -15,7 +15,7 @@ from agentdb_mcp.core.secrets import ApiKey, ConnectionUri
 from agentdb_mcp.fake_neon.clock import ManualClock
 from agentdb_mcp.fake_neon.server import API_KEY, FakeNeon
 from agentdb_mcp.fake_neon.states import Project
-from agentdb_mcp.providers.neon import NeonProvider
+from agentdb_mcp.providers.neon import NeonProvider, OnRecord
 from agentdb_mcp.providers.neon_api import NeonApi
 from agentdb_mcp.providers.neon_http import NeonHttp
 from agentdb_mcp.providers.neon_rate import Turns
@@ -116,12 +116,14 @@ class Neon:
         patient: bool = True,
         turns: Turns = UNRATIONED,
         transport: httpx.AsyncBaseTransport | None = None,
+        on_record_of_others: OnRecord | None = None,
     ) -> AsyncIterator[NeonProvider]:
         """Another process' provider, so to say."""
         http = new_http(self.fake, self.clock, key, turns=turns, patient=patient, transport=transport)
         provider = NeonProvider(
             NeonApi(http, org_id=org_id, sleep=self.clock.sleep, monotonic=self.clock.monotonic),
             clock=self.clock,
+            on_record_of_others=on_record_of_others,
         )
         try:
             yield provider

@@ -234,7 +234,12 @@ class World:
     ) -> AsyncIterator[Process]:
         """A process of its own, so to say, with a control plane it may lose."""
         theirs = store or self.store
-        async with self.neon.another(patient=patient, turns=theirs, transport=transport) as provider:
+        async with self.neon.another(
+            patient=patient,
+            turns=theirs,
+            transport=transport,
+            on_record_of_others=theirs.on_record_of_others,
+        ) as provider:
             reconciler = Reconciler(theirs, {"neon": provider})
             lifecycle = LifecycleService(theirs, reconciler, provider="neon")
             yield Process(lifecycle, reconciler, Sweeper(theirs, {"neon": provider}), theirs, self.neon)
