@@ -91,7 +91,7 @@ class Bench:
         return Counter(method for method, _ in self.fake.faults.requests)
 
     async def transactions(self) -> int:
-        """Of the control plane so far. PostgreSQL's sessions report theirs when they were idle for ten seconds."""
+        """Of the control plane so far. Sessions report theirs when they were idle for ten seconds."""
         await asyncio.sleep(11)
         await self.admin.execute("SELECT pg_stat_clear_snapshot()")
         return await self.admin.fetchval(
