@@ -16,6 +16,7 @@ from agentdb_mcp.entrypoints.http.exchange import MOST_BODY, PIECE, Exchange
 from agentdb_mcp.entrypoints.http.gateway import House
 from agentdb_mcp.entrypoints.http.room import FREE, Room
 from agentdb_mcp.entrypoints.http.serving import bound
+from agentdb_mcp.entrypoints.http.structure import MOST_VALUES
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,47 @@ async def test_a_body_over_the_bound_is_refused_before_anybody_works_on_it() -> 
     client = Connection(request(bytes(MOST_BODY), more=True), request(b"x", more=True))
     await Exchange(app, Room())(sent_by("ada"), client.receive, client.send)
     assert client.sent[0]["status"] == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b"[" + b"[]," * (MOST_VALUES // 2) + b"[]]", True),
+        (b"[" + b"{}," * (MOST_VALUES // 2) + b"{}]", True),
+        (b"[" + b"1," * MOST_VALUES + b"1]", True),
+        (b"[" + b'"",' * MOST_VALUES + b'""]', True),
+        (b'["' + b"[{," * MOST_VALUES + b'"]', False),
+        (b'["' + rb"\"[," * MOST_VALUES + b'"]', False),
+        (b'["' + rb"\\" * MOST_VALUES + b"[]," + b'"]', False),
+        (b'["' + rb"\"[[[," * MOST_VALUES, False),
+        (b"[" + b"1," * (MOST_VALUES - 2) + b"1]", False),
+    ],
+    ids=[
+        "lists",
+        "objects",
+        "numbers",
+        "texts",
+        "in a text",
+        "escaped",
+        "backslashes",
+        "endless",
+        "just fits",
+    ],
+)
+async def test_a_body_of_more_values_than_may_be_is_refused_whatever_its_texts_hold(
+    body: bytes, refused: bool
+) -> None:
+    worked: list[bytes] = []
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        worked.append((await receive())["body"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    client = Connection(request(body))
+    await Exchange(app, Room())(sent_by("ada"), client.receive, client.send)
+    assert client.sent[0]["status"] == (413 if refused else 200)
+    assert worked == ([] if refused else [body])
 
 
 async def test_half_sent_bodies_are_counted_for_each_caller_and_in_all_until_they_are_answered() -> None:

@@ -21,6 +21,7 @@ from agentdb_mcp.entrypoints.asgi import (
 )
 from agentdb_mcp.entrypoints.http.answers import send_error
 from agentdb_mcp.entrypoints.http.room import Keep, Room
+from agentdb_mcp.entrypoints.http.structure import check_structure
 
 MOST_BODY: Final = 8 * 1024 * 1024
 """Bytes of a request, as on stdio."""
@@ -82,6 +83,7 @@ async def _body(receive: Receive, keep: Keep) -> bytes | None:
             )
         keep(len(body))
         if not message.get("more_body", False):
+            check_structure(bytes(body))
             return bytes(body)
 
 
