@@ -12,12 +12,13 @@ from agentdb_mcp.core.databases import DatabaseSpec, Desired, Observed, Provisio
 from agentdb_mcp.core.errors import Denied, Invalid, Misconfigured, Missing, Unavailable
 from agentdb_mcp.core.ids import DatabaseId, UserId, WorkspaceId
 from agentdb_mcp.core.secrets import ConnectionUri
+from agentdb_mcp.providers.roles import Names
 from agentdb_mcp.providers.server import ServerProvider
 from agentdb_mcp.services import leasing, reconciler
 from agentdb_mcp.services.lifecycle import LifecycleService
 from agentdb_mcp.services.reconciler import Reconciler
 from agentdb_mcp.store import Store
-from support.postgres import connected
+from support.postgres import connected, run_sql
 from support.waiting import until
 
 ADA, BEN, RESEARCH = UserId("ada"), UserId("ben"), WorkspaceId("research")
@@ -328,3 +329,19 @@ async def test_mending_makes_new_credentials_and_keeps_the_data(
         assert await connection.fetchval("SELECT count(*) FROM kept") == 0
     with pytest.raises(Missing):
         await working.mend(DatabaseId("nowhere"))
+
+
+async def test_a_pause_mends_a_database_that_a_person_took_a_role_from(
+    working: LifecycleService, store: Store, admin_uri: ConnectionUri
+) -> None:
+    database = (await working.register_user(ADA)).database
+    names = Names.of(database.id)
+    inside = ConnectionUri(admin_uri.reveal().replace("/postgres?", f"/{names.database}?"))
+    await run_sql(inside, f"DROP OWNED BY {names.reader}", f"DROP ROLE {names.reader}")
+    await working.pause(database.id)
+    paused = await store.find_by_id(database.id)
+    assert paused is not None
+    assert (paused.observed, paused.last_error) == (Observed.PAUSED, None)
+    await working.resume(database.id)
+    async with connected((await store.open_credentials(database.id))[1]) as reader:
+        assert await reader.fetchval("SELECT 1") == 1

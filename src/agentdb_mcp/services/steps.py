@@ -64,7 +64,10 @@ async def _pause(provider: Provider, spec: DatabaseSpec, database: ManagedDataba
             return Observed.DELETED
         if not await provider.reclaim(spec, handle):
             return await provider.create(spec)
-        await provider.pause(spec, handle)
+        try:
+            await provider.pause(spec, handle)
+        except Missing:  # it is there in part: what a person took from it is made first
+            return await provider.create(spec)
     return Observed.PAUSED
 
 
