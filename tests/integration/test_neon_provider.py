@@ -311,8 +311,9 @@ async def test_a_compute_deleted_by_a_person_is_said_so(neon: Neon) -> None:
     (endpoint,) = neon.projects()[0].endpoints
     await neon.http.write("DELETE", f"/projects/{made.project_id}/endpoints/{endpoint}")
     assert await neon.provider.observe(spec, made.project_id) is Observed.UNKNOWN
-    with pytest.raises(Missing, match="no compute"):
+    with pytest.raises(Misconfigured, match="no compute") as refused:
         await neon.provider.resume(spec, made.project_id)
+    assert refused.value.code == "compute_missing"
 
 
 async def test_a_partial_listing_makes_nothing(neon: Neon) -> None:
@@ -409,8 +410,9 @@ async def test_projects_of_another_organization_are_not_ours(neon: Neon) -> None
 
 async def test_a_wrong_organization_is_the_operators_to_mend(neon: Neon) -> None:
     async with neon.another(org_id="org-not-there") as wrong:
-        with pytest.raises(AgentDbError, match="another organization"):
+        with pytest.raises(Misconfigured, match="does not know the organization") as refused:
             await wrong.create(neon_spec())
+    assert "AGENTDB_NEON_ORGANIZATION" in refused.value.hint
     assert neon.projects() == []
 
 
