@@ -101,7 +101,10 @@ async def test_closing_ends_a_statement_that_is_still_running(
     call = asyncio.create_task(sees(pools, target, "SELECT pg_sleep(60)"))
 
     async def running() -> bool:
-        return await connections(admin, target) == 1
+        return await admin.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep')",
+            dsn.arguments(target.reader.reveal())["database"],
+        )
 
     await until(running)
     await pools.close()
