@@ -379,6 +379,8 @@ class World:
 
     async def _check_usable(self, row: ManagedDatabase) -> None:
         assert row.observed == row.desired, row
+        if row.desired is Desired.PAUSED and not row.has_credentials:
+            return  # making them would open it: they are made when it is resumed
         uris = await self.store.open_credentials(row.id)
         self.secrets |= {dsn.arguments(uri.reveal())["password"] for uri in uris}
         for uri in uris:
