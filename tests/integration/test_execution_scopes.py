@@ -8,6 +8,7 @@ import pytest
 from agentdb_mcp.core.access import Target
 from agentdb_mcp.execution.connecting import connect
 from agentdb_mcp.execution.endpoints import parse_endpoint
+from agentdb_mcp.execution.failures import LOST
 from agentdb_mcp.execution.session import Session
 
 
@@ -92,7 +93,7 @@ async def test_the_server_ends_a_held_transaction_that_falls_silent(session: Ses
         # The other waits for the row's fate, for no longer than its role's lock_timeout.
         await put(other, 1)
         assert await ids(other) == [1]
-        with pytest.raises((asyncpg.InterfaceError, asyncpg.PostgresError, OSError)):
+        with pytest.raises((asyncpg.PostgresError, *LOST)):
             await put(session, 2)
     finally:
         other.terminate()
