@@ -9,7 +9,7 @@ import pytest
 
 from agentdb_mcp.core.changes import Outcome, Sample, Touched
 from agentdb_mcp.core.databases import Kind
-from agentdb_mcp.core.errors import Denied, Invalid, Refusal, SqlFailed
+from agentdb_mcp.core.errors import Denied, Invalid, Missing, Refusal, SqlFailed
 from agentdb_mcp.core.results import Cell, Column, CutCell, CutText, ResultSet
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
@@ -337,6 +337,17 @@ def test_a_refusal_names_its_rule_and_place() -> None:
         "rule: FN-001",
         "found: pg_sleep",
         "position: 8",
+    ]
+
+
+def test_what_cannot_be_seen_is_written_out_in_our_own_lines_too() -> None:
+    name = "customer\U000e0101\u3164"
+    error = Missing("table_not_found", f'There is no table or view "x{name}".', f"Did you mean {name}?")
+    written = "customer\\udb40\\udd01\\u3164"
+    assert name.isprintable(), "to Python"
+    assert render.failure(error, Kind.AGENT).text.splitlines() == [
+        f'agent: error table_not_found: There is no table or view "x{written}".',
+        f"hint: Did you mean {written}?",
     ]
 
 

@@ -201,7 +201,7 @@ def name_text(name: str) -> str:
 
 def one_line(text: str) -> str:
     """PostgreSQL's words on a line of ours: as they are, or as a JSON string when some cannot be seen."""
-    return text if text.isprintable() else written(to_json(text).decode())
+    return written(text if text.isprintable() else to_json(text).decode())
 
 
 def _table(found: ResultSet) -> list[str]:
