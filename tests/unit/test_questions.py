@@ -60,12 +60,13 @@ def test_rows_that_were_counted_are_told_by_table() -> None:
 
 
 def test_no_character_of_a_name_or_a_statement_moves_hides_or_ends_anything() -> None:
-    name = "a\n- nothing is lost\x1b[8m\u202e\u200b\u00a0"
+    name = "a\n- nothing is lost\x1b[8m\u202e\u200b\u00a0\u3164"
     text = about_losses(act(f'DROP TABLE "{name}"'), [Loss("DROP TABLE", (name,), Extent.THING)], {})
     assert text.count("\n- ") == 1
-    assert "- DROP TABLE a\\n- nothing is lost\\x1b[8m\\u202e\\u200b\\xa0\n" in text
+    assert "- DROP TABLE a\\n- nothing is lost\\x1b[8m\\u202e\\u200b\\xa0\\u3164\n" in text
     assert "\n| - nothing is lost\\x1b[8m" in text, "a line of the statement is marked as its own"
     assert all(char.isprintable() or char == "\n" for char in text)
+    assert visible("x\U000e0101") == "x\\udb40\\udd01", "what Python takes for printable"
 
 
 def test_long_statements_lose_their_middle_and_long_lists_their_end() -> None:

@@ -16,6 +16,7 @@ from agentdb_mcp.core.changes import Key, Statement, Touched
 from agentdb_mcp.core.consent import lost_rows
 from agentdb_mcp.core.databases import Kind
 from agentdb_mcp.core.guard import Extent, Loss
+from agentdb_mcp.core.invisible import written
 from agentdb_mcp.core.schema import Stake
 
 MOST_LINES: Final = 20
@@ -68,7 +69,7 @@ def about_rows(act: Act, touched: Sequence[Touched], most: int) -> str:
 def visible(text: str, longest: int = _LONGEST_NAME) -> str:
     """The text on one line as it really is: control, invisible and right-to-left marks as escapes."""
     shown = text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
-    return "".join(char if char.isprintable() else _escape(char) for char in shown)
+    return written("".join(char if char.isprintable() else _escape(char) for char in shown))
 
 
 def _framed(act: Act, head: str, told: Sequence[str]) -> str:
