@@ -83,8 +83,9 @@ async def _body(receive: Receive, keep: Keep) -> bytes | None:
             )
         keep(len(body))
         if not message.get("more_body", False):
-            check_structure(bytes(body))
-            return bytes(body)
+            whole = bytes(body)
+            check_structure(whole)
+            return whole
 
 
 async def _watch(receive: Receive, departure: Departure) -> None:
