@@ -3,6 +3,7 @@
 from typing import Any
 
 from agentdb_mcp.core.errors import AgentDbError, Misconfigured
+from agentdb_mcp.core.invisible import written
 
 
 def as_told(error: AgentDbError) -> dict[str, Any]:
@@ -13,3 +14,8 @@ def as_told(error: AgentDbError) -> dict[str, Any]:
     if error.code == "control_plane_unavailable":
         body["hint"] = "Try again in a minute. If it stays so, tell whoever runs this server."
     return body
+
+
+def in_words(told: dict[str, Any]) -> str:
+    """Message and hint of that in the one text a protocol has room for, which a model may read."""
+    return written(f"{told['message']} {told.get('hint', '')}".strip())

@@ -19,7 +19,7 @@ from agentdb_mcp.core.errors import (
     Unavailable,
 )
 from agentdb_mcp.entrypoints.asgi import Scope, Send
-from agentdb_mcp.entrypoints.wording import as_told
+from agentdb_mcp.entrypoints.wording import as_told, in_words
 
 _STATUS_OF_CODE: Final = {
     "not_authenticated": 401,
@@ -94,9 +94,9 @@ def last_event(request: bytes, error: AgentDbError) -> bytes:
 
 def _rpc_error(request_id: Any, error: AgentDbError, status: int) -> dict[str, Any]:
     told = as_told(error)
-    words = f"{told['message']} {told.get('hint', '')}".strip()
     code = _INTERNAL_ERROR if status >= _OURS else _INVALID_REQUEST
-    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": words, "data": told}}
+    refusal = {"code": code, "message": in_words(told), "data": told}
+    return {"jsonrpc": "2.0", "id": request_id, "error": refusal}
 
 
 def _reads_json_rpc(scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from agentdb_mcp.entrypoints.mcp.addresses import TEMPLATE, Address
 from agentdb_mcp.entrypoints.mcp.dispatch import AgentTools
 from agentdb_mcp.entrypoints.mcp.prompts import PROMPTS, PromptSpec
 from agentdb_mcp.entrypoints.mcp.resources import MOST_COMPLETIONS
-from agentdb_mcp.entrypoints.wording import as_told
+from agentdb_mcp.entrypoints.wording import as_told, in_words
 
 Context = ServerRequestContext[Any]
 ToolsOf = Callable[[Context], AgentTools]
@@ -139,4 +139,4 @@ def _refusal(error: AgentDbError, uri: str) -> MCPError:
     """What is not there is an invalid parameter; the rest is an error of the server's, in our own words."""
     code = types.INVALID_PARAMS if isinstance(error, Missing) else types.INTERNAL_ERROR
     told = as_told(error)
-    return MCPError(code, f"{error.message} {told.get('hint', '')}".strip(), {"uri": uri, **told})
+    return MCPError(code, in_words(told), {"uri": uri, **told})
