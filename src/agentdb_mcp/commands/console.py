@@ -14,6 +14,7 @@ from agentdb_mcp.entrypoints.facts import facts_of, facts_of_removal
 if TYPE_CHECKING:
     from agentdb_mcp.app import App
     from agentdb_mcp.services.lifecycle import Receipt, Removal
+    from agentdb_mcp.services.reconciler import Outcome
     from agentdb_mcp.settings import Settings
 
 T = TypeVar("T")
@@ -105,3 +106,16 @@ def told_deleted(subject: str, removal: "Removal", *, as_json: bool) -> str:
         until = "while it is protected" if each.until is None else f"until {moment(each.until)}"
         lines.append(f"  can be brought back {until}: agentdb database undelete {each.database_id}")
     return "\n".join(lines)
+
+
+def unfinished(outcome: "Outcome") -> dict[str, object]:
+    """What a pass of the reconciler left undone, for programs."""
+    return {"failed": dict(outcome.failed), "under_way": outcome.under_way}
+
+
+def tell_unfinished(outcome: "Outcome") -> None:
+    """The same for people; nothing when all is done."""
+    for database_id, code in outcome.failed:
+        print(f"  {database_id}: {code}")
+    if outcome.under_way:
+        print(f"{outcome.under_way} under way in another process; if that died, run this again in 15 s")

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from agentdb_mcp.commands.console import moment
+from agentdb_mcp.commands.console import moment, tell_unfinished, unfinished
+from agentdb_mcp.services.reconciler import Outcome
 from agentdb_mcp.services.sweeper import DISCARDED, Finding, Plight, Sweep
 
 if TYPE_CHECKING:
@@ -16,17 +17,17 @@ async def sweep_and_tell(app: "App", *, dry_run: bool, at_once: bool, as_json: b
     async with app.trail.act("sweep") as entry:
         swept = await app.sweeper.sweep(dry_run=dry_run, patient=not at_once)
         entry.rows = len(swept.findings)
-    failed = () if dry_run else (await app.reconciler.run_due()).failed
+    outcome = Outcome() if dry_run else await app.reconciler.run_now()
     if as_json:
-        print(json.dumps({**asdict(swept), "dry_run": dry_run, "failed": dict(failed)}, default=str))
+        print(json.dumps({**asdict(swept), "dry_run": dry_run, **unfinished(outcome)}, default=str))
     else:
         _tell(swept, dry_run=dry_run)
-        for database_id, code in failed:
-            print(f"  {database_id}: {code}")
+        tell_unfinished(outcome)
     left = dry_run or any(
         each.error or each.spared_until or each.plight is Plight.STRAY for each in swept.findings
     )
-    return not swept.unjudged and not failed and not (left and swept.findings)
+    undone = outcome.failed or outcome.under_way
+    return not (swept.unjudged or undone or (left and swept.findings))
 
 
 def _tell(swept: Sweep, *, dry_run: bool) -> None:

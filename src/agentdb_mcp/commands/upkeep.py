@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agentdb_mcp.commands.console import AsJson, run, settings_of_environment
+from agentdb_mcp.commands.console import AsJson, run, settings_of_environment, tell_unfinished, unfinished
 
 upkeep = typer.Typer()
 
@@ -19,14 +19,10 @@ def reconcile(*, as_json: AsJson = False) -> None:
     """Finish what is wanted and not yet done: pending databases, pauses, deletes."""
     outcome = run(lambda app: app.reconciler.run_now())
     if as_json:
-        told = {"done": outcome.done, "failed": dict(outcome.failed), "under_way": outcome.under_way}
-        print(json.dumps(told))
+        print(json.dumps({"done": outcome.done, **unfinished(outcome)}))
     else:
         print(f"reconciled: {outcome.done} done, {len(outcome.failed)} failed")
-        for database_id, code in outcome.failed:
-            print(f"  {database_id}: {code}")
-        if outcome.under_way:
-            print(f"{outcome.under_way} under way in another process; if that died, run this again in 15 s")
+        tell_unfinished(outcome)
     if outcome.failed or outcome.under_way:
         raise typer.Exit(1)
 
