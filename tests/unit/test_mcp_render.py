@@ -1,7 +1,6 @@
 """What a model reads: exact values, few characters, and no way for a row to pose as anything but a row."""
 
 import json
-import re
 from typing import Any
 
 import jsonschema
@@ -13,6 +12,7 @@ from agentdb_mcp.core.errors import Denied, Invalid, Missing, Refusal, SqlFailed
 from agentdb_mcp.core.results import Cell, Column, CutCell, CutText, ResultSet
 from agentdb_mcp.entrypoints.mcp import render
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
+from support.answers import block
 
 SCHEMAS = {spec.name: spec.output_schema for spec in agent_tools((Kind.AGENT, Kind.GLOBAL))}
 
@@ -28,13 +28,6 @@ def changed(made: ResultSet) -> render.ToolAnswer:
 
 def defined(made: ResultSet) -> render.ToolAnswer:
     return render.defined(Kind.AGENT, Outcome((made,)), dry_run=False)
-
-
-def block(text: str) -> list[str]:
-    """The lines between the marks, which must be a pair and the only ones."""
-    matched = re.fullmatch(r"(?s)[^\n]*\n<data ([0-9a-f]{6})>\n(.*)\n</data \1>(\n[^\n]*)*", text)
-    assert matched is not None, text
-    return matched[2].split("\n")
 
 
 def test_rows_are_json_arrays_under_their_columns_named_after_their_database() -> None:
@@ -303,7 +296,7 @@ def test_an_error_of_postgres_keeps_what_helps_to_mend_the_statement() -> None:
     assert answer.is_error
     head, *_ = answer.text.splitlines()
     assert head == "agent: error sql_failed: PostgreSQL says"
-    assert block(answer.text) == [
+    assert block(answer.text, after=3) == [
         'column "nme" does not exist',
         'postgres_hint: Perhaps you meant to reference the column "a.name".',
         "table: a",

@@ -1,7 +1,6 @@
 """Lists and descriptions of tables: complete, a line each, and inert whatever the names and comments say."""
 
 import json
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,6 +23,7 @@ from agentdb_mcp.core.schema import (
 )
 from agentdb_mcp.entrypoints.mcp import tables
 from agentdb_mcp.entrypoints.mcp.tools import agent_tools
+from support.answers import block
 
 SCHEMAS = {spec.name: spec.output_schema for spec in agent_tools((Kind.AGENT, Kind.GLOBAL))}
 ORDERS = TableSummary("public", "orders", "table", 12_000, 3_400_000, "What customers bought")
@@ -59,12 +59,6 @@ FULL = TableDescription(
         "RANGE (id)", (Definition("orders_1", "FOR VALUES FROM (1) TO (9)"),), None, None
     ),
 )
-
-
-def block(text: str) -> list[str]:
-    matched = re.fullmatch(r"(?s)[^\n]*\n<data ([0-9a-f]{6})>\n(.*)\n</data \1>(\n[^\n]*)?", text)
-    assert matched is not None, text
-    return matched[2].split("\n")
 
 
 def test_a_list_has_a_line_for_each_table() -> None:
